@@ -1,0 +1,1 @@
+"""Each kernel beside its best peers, answers asserted."""

@@ -1,0 +1,30 @@
+// One of these modules is built per CPU level; CONVERGENT_MODULE is its name.
+#include <pybind11/pybind11.h>
+
+#include <string>
+
+namespace py = pybind11;
+
+namespace convergent::border {
+
+
+}  // namespace convergent::border
+
+namespace {
+
+std::string compiler() {
+#if defined(__clang__)
+    return std::string("clang ") + __clang_version__;
+#elif defined(__GNUC__)
+    return std::string("gcc ") + __VERSION__;
+#else
+    return "unknown";
+#endif
+}
+
+}  // namespace
+
+PYBIND11_MODULE(CONVERGENT_MODULE, m, py::mod_gil_not_used()) {
+    m.doc() = "Compiled kernels of convergent for one CPU level.";
+    m.def("compiler", &compiler, "The compiler that built this module.");
+}

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <atomic>
+#include <exception>
+
+namespace convergent {
+
+/// Thrown by a kernel that was asked to stop; its outputs are then unspecified.
+class Interrupted : public std::exception {
+   public:
+    const char* what() const noexcept override { return "interrupted"; }
+};
+
+/// A request to stop, made by the border (Ctrl-C) and read by the kernels at least a few times a second.
+class StopToken {
+   public:
+    void request() noexcept { requested_.store(true, std::memory_order_relaxed); }
+    bool requested() const noexcept { return requested_.load(std::memory_order_relaxed); }
+
+    /// Throws Interrupted when a stop was requested.
+    void check() const {
+        if (requested()) throw Interrupted();
+    }
+
+   private:
+    std::atomic<bool> requested_{false};
+};
+
+}  // namespace convergent

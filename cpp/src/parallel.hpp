@@ -1,0 +1,55 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <exception>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "convergent/stop_token.hpp"
+
+namespace convergent {
+
+/// Calls body(task) once for every task in [0, n_tasks), on at most n_threads threads (the caller's among them).
+///
+/// Tasks are handed out in order, one at a time, so that uneven tasks balance; which thread runs a task must not
+/// change its result. The first exception stops the hand-out and is rethrown here once every thread has ended.
+/// Throws Interrupted when `stop` is requested.
+template <class Body>
+void parallel_for(std::ptrdiff_t n_tasks, int n_threads, const StopToken& stop, Body&& body) {
+    std::atomic<std::ptrdiff_t> next{0};
+    std::atomic<bool> failed{false};
+    std::exception_ptr first_error;
+    std::mutex error_mutex;
+
+    const auto work = [&] {
+        try {
+            for (;;) {
+                const std::ptrdiff_t task = next.fetch_add(1, std::memory_order_relaxed);
+                if (task >= n_tasks || failed.load(std::memory_order_relaxed)) return;
+                stop.check();
+                body(task);
+            }
+        } catch (...) {
+            const std::lock_guard<std::mutex> lock(error_mutex);
+            if (!first_error) first_error = std::current_exception();
+            failed.store(true, std::memory_order_relaxed);
+        }
+    };
+
+    std::vector<std::thread> threads;
+    const std::ptrdiff_t n_helpers = std::min<std::ptrdiff_t>(n_threads, n_tasks) - 1;
+    try {
+        for (std::ptrdiff_t i = 0; i < n_helpers; ++i) threads.emplace_back(work);
+    } catch (const std::system_error&) {
+        // The system grants no more threads: those that there are do the work.
+    }
+    work();
+    for (std::thread& thread : threads) thread.join();
+    if (first_error) std::rethrow_exception(first_error);
+}
+
+}  // namespace convergent

@@ -1,0 +1,1 @@
+"""The measures: activations or statistics in, results out."""

@@ -1,0 +1,1 @@
+"""What one pass over the data keeps, and from which the measures follow."""

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from convergent import _core
+
+@pytest.fixture(params=_core.built_levels())
+def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run the test once with the kernels of every CPU level that was built."""
+    name: str = request.param
+    if name not in _core.supported_levels():
+        pytest.skip(f"this processor lacks CPU level {name}")
+    monkeypatch.setattr(_core, "kernels", _core.load_level(name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of reference data that is not part of the project."""
+    root = Path(__file__).resolve().parents[1]
+    folder = Path(os.environ.get("CONVERGENT_SHARED", root / ".." / "shared")).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no reference data at {folder} (set CONVERGENT_SHARED)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden(shared: Path) -> Path:
+    """Folder of the golden numbers."""
+    return shared / "golden"
