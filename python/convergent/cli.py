@@ -1,0 +1,302 @@
+"""The command line: ``convergent --help``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+EXIT_FAILED = 1
+EXIT_BAD_ARGUMENTS = 2
+EXIT_INTERRUPTED = 130
+
+_EPILOG = """\
+examples:
+  convergent demo                                   train four small networks, compare them, write a report
+  convergent compare a.npy b.npy --out result       compare two arrays of activations (examples x units)
+  convergent train --out study --seeds 0:5          the same study, step by step
+  convergent collect study
+  convergent compare study
+  convergent report study
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 2 for bad arguments, 1 if it failed."""
+    options = _parser().parse_args(arguments)
+    try:
+        result = options.run(options)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BadArguments as error:
+        print(f"convergent {options.command}: {error}", file=sys.stderr)
+        return EXIT_BAD_ARGUMENTS
+    except (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
+        if os.environ.get("CONVERGENT_TRACEBACK"):
+            traceback.print_exc()
+        print(f"convergent {options.command}: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    if options.json:
+        print(json.dumps(result, indent=1))
+    else:
+        _print_result(result)
+    return 0
+
+
+class BadArguments(Exception):
+    """The command line asks for something that cannot be."""
+
+
+def _print_result(result: dict[str, Any]) -> None:
+    width = max((len(name) for name in result), default=0)
+    for name, value in result.items():
+        text = ", ".join(map(str, value)) if isinstance(value, list) else value
+        print(f"{name:<{width}}  {text}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="convergent",
+        description="Do networks trained from different seeds learn the same thing, and where?",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for add in (_add_demo, _add_train, _add_collect, _add_compare, _add_report, _add_info):
+        command = add(commands)
+        command.add_argument("--json", action="store_true", help="print the result as JSON")
+        command.add_argument("--quiet", action="store_true", help="show no progress")
+    return parser
+
+
+def _add_demo(commands: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "demo",
+        help="train small networks on real digits, compare them, write a report",
+        description="Train small ConvNets from several seeds on scikit-learn's 1,797 handwritten digits, compare "
+        "them with every measure, and write report.html and summary.csv. A second run goes on from what is there.",
+    )
+    parser.add_argument("--out", default="demo", metavar="DIR", help="study folder (default: demo)")
+    parser.add_argument(
+        "--seeds", type=_count, default=4, metavar="N", help="number of networks (default: 4)"
+    )
+    _add_training_options(parser)
+    parser.set_defaults(run=run_demo)
+    return parser
+
+
+def _add_training_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--epochs", type=_count, default=12, metavar="N", help="default: 12")
+
+
+def _add_train(commands: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "train", help="train networks from several seeds", description="Train networks; resumes."
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="study folder")
+    parser.add_argument("--dataset", default="digits", choices=["digits"], help="default: digits")
+    parser.add_argument("--model", default="convnet", choices=["convnet"], help="default: convnet")
+    parser.add_argument(
+        "--seeds", type=_seeds, default=list(range(4)), metavar="SEEDS",
+        help="first:end, or numbers with commas (default: 0:4)",
+    )  # fmt: skip
+    _add_training_options(parser)
+    parser.set_defaults(run=run_train)
+    return parser
+
+
+def _add_collect(commands: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "collect",
+        help="collect activation statistics of a study's networks",
+        description="Run the study's test images through all of its networks once and keep what the measures need.",
+    )
+    parser.add_argument("study", metavar="DIR", help="study folder with trained networks")
+    parser.add_argument(
+        "--layers",
+        nargs="+",
+        metavar="NAME",
+        help="layers by name or pattern (default: after each ReLU)",
+    )
+    parser.add_argument("--device", default="cpu", help="default: cpu")
+    parser.set_defaults(run=run_collect)
+    return parser
+
+
+def _add_compare(commands: Any) -> argparse.ArgumentParser:
+    from convergent.study.settings import EPSILONS, MEASURES
+
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "compare",
+        help="compare the networks of a study, or arrays of activations",
+        description="Compare networks with every measure: those of a study folder, or activations from .npy files "
+        "(examples x units) or .npz files (one array a layer, the same names in each file; an array 'labels' holds "
+        "the examples' classes).",
+    )
+    parser.add_argument("inputs", nargs="+", metavar="DIR|FILE", help="one study folder, or files")
+    parser.add_argument("--out", metavar="DIR", help="where to write; required for files")
+    parser.add_argument("--measures", nargs="+", choices=MEASURES, default=list(MEASURES), metavar="NAME",
+                        help=f"of: {', '.join(MEASURES)} (default: all)")  # fmt: skip
+    parser.add_argument("--epsilons", nargs="+", type=float, default=list(EPSILONS), metavar="E",
+                        help="relative residuals of the maximum match")  # fmt: skip
+    parser.add_argument("--features", type=_count, default=50, metavar="K",
+                        help="dimensions of the shared response (default: 50)")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument("--threads", type=_count, metavar="N", help="default: all processors")
+    parser.set_defaults(run=run_compare)
+    return parser
+
+
+def _add_report(commands: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "report",
+        help="write a study's report.html and summary.csv",
+        description="Write report.html and summary.csv from a study's results.",
+    )
+    parser.add_argument("study", metavar="DIR", help="study folder with results")
+    parser.set_defaults(run=run_report)
+    return parser
+
+
+def _add_info(commands: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "info",
+        help="show version, CPU level, threads and optional packages, or what a study folder holds",
+        description="Show the installation, or what a study folder holds and what it lacks.",
+    )
+    parser.add_argument("study", nargs="?", metavar="DIR", help="study folder")
+    parser.set_defaults(run=run_info)
+    return parser
+
+
+def _count(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        if ":" in text:
+            first, end = (int(part) for part in text.split(":"))
+            seeds = list(range(first, end))
+        else:
+            seeds = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must look like 0:5 or 0,3,7, got {text!r}") from None
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise argparse.ArgumentTypeError(f"must name different seeds from 0 up, got {text!r}")
+    return seeds
+
+
+# The stages are imported when they run: `convergent info` needs neither torch nor matplotlib.
+
+
+def run_demo(options: argparse.Namespace) -> dict[str, Any]:
+    """Train, collect, compare and report on the embedded digits."""
+    from convergent import pipeline
+
+    if options.seeds < 2:
+        raise BadArguments(
+            f"--seeds must be at least 2 to have something to compare, got {options.seeds}"
+        )
+    with _progress(options) as progress:
+        pipeline.train(options.out, range(options.seeds), epochs=options.epochs, progress=progress)
+        pipeline.collect(options.out, progress=progress)
+        pipeline.compare(options.out, progress=progress)
+        return pipeline.report(options.out)
+
+
+def run_train(options: argparse.Namespace) -> dict[str, Any]:
+    """Train a study's networks."""
+    from convergent import pipeline
+
+    with _progress(options) as progress:
+        return pipeline.train(
+            options.out,
+            options.seeds,
+            dataset=options.dataset,
+            model=options.model,
+            epochs=options.epochs,
+            progress=progress,
+        )
+
+
+def run_collect(options: argparse.Namespace) -> dict[str, Any]:
+    """Collect a study's statistics."""
+    from convergent import pipeline
+
+    with _progress(options) as progress:
+        return pipeline.collect(
+            options.study, layers=options.layers, device=options.device, progress=progress
+        )
+
+
+def run_compare(options: argparse.Namespace) -> dict[str, Any]:
+    """Compare a study's networks, or arrays."""
+    from convergent import pipeline
+    from convergent.study.settings import CompareSettings
+
+    try:
+        settings = CompareSettings(
+            measures=options.measures,
+            epsilons=options.epsilons,
+            n_features=options.features,
+            seed=options.seed,
+        )
+    except ValueError as error:
+        raise BadArguments(error) from error
+    inputs = [Path(path) for path in options.inputs]
+    folders = [path for path in inputs if path.is_dir()]
+    with _progress(options) as progress:
+        if folders:
+            if len(inputs) > 1:
+                raise BadArguments("give one study folder or several files, not both")
+            if options.out is not None:
+                raise BadArguments("--out goes with files; a study's results stay in its folder")
+            return pipeline.compare(
+                inputs[0], settings=settings, n_threads=options.threads, progress=progress
+            )
+        if len(inputs) < 2:
+            raise BadArguments(f"give a study folder or at least two files, got {inputs[0]}")
+        if options.out is None:
+            raise BadArguments("--out DIR is required to compare files")
+        return pipeline.compare_files(
+            inputs, options.out, settings=settings, n_threads=options.threads, progress=progress
+        )
+
+
+def run_report(options: argparse.Namespace) -> dict[str, Any]:
+    """Write a study's page and table."""
+    from convergent import pipeline
+
+    return pipeline.report(options.study)
+
+
+def run_info(options: argparse.Namespace) -> dict[str, Any]:
+    """Describe the installation or a study folder."""
+    from convergent import _info
+
+    if options.study is None:
+        return _info.installation()
+    return _info.study_folder(options.study)
+
+
+def _progress(options: argparse.Namespace) -> Any:
+    from convergent.progress import progress
+
+    return progress(quiet=options.quiet)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""The stages of a study over one folder, each resumable and each returning what it wrote."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from convergent.progress import ReportProgress, silent
+from convergent.statistics import Statistics
+from convergent.study.arrays import statistics_from_files
+from convergent.study.comparison import compare as compare_statistics
+from convergent.study.folder import StudyFolder
+from convergent.study.settings import CompareSettings
+from convergent.study.study import Study
+
+_BATCH = 256
+
+
+def train(
+    root: str | Path,
+    seeds: Iterable[int],
+    *,
+    dataset: str = "digits",
+    model: str = "convnet",
+    epochs: int = 12,
+    progress: ReportProgress = silent,
+) -> dict[str, Any]:
+    """Train one network a seed below the study folder; finished ones are kept."""
+    from convergent import nets
+
+    folder = StudyFolder(root)
+    paths = nets.train(
+        model,
+        nets.load_dataset(dataset),
+        seeds=list(seeds),
+        out=folder.networks,
+        epochs=epochs,
+        progress=progress,
+    )
+    return {"networks": [str(path) for path in paths]}
+
+
+def collect(
+    root: str | Path,
+    *,
+    layers: Sequence[str] | None = None,
+    device: str = "cpu",
+    progress: ReportProgress = silent,
+) -> dict[str, Any]:
+    """Run the test images through all trained networks once and keep the statistics."""
+    from convergent import nets
+
+    folder = StudyFolder(root)
+    trained = nets.load_networks(folder.networks)
+    settings = {
+        "networks": trained.fingerprints,
+        "layers": list(layers or nets.RELU_LAYERS),
+        "dataset": trained.dataset,
+    }
+    if (folder.statistics / "manifest.json").exists():
+        stored = Statistics.load(folder.statistics)
+        if stored.settings.get("source") == settings:
+            progress("collecting", 1, 1)
+            return _collected(folder, stored)
+    data = nets.load_dataset(trained.dataset)
+    statistics = nets.collect(
+        trained.networks,
+        nets.test_batches(data, _BATCH),
+        layers=settings["layers"],
+        device=device,
+        progress=progress,
+    )
+    statistics.settings["source"] = settings
+    statistics.save(folder.statistics)
+    return _collected(folder, statistics)
+
+
+def _collected(folder: StudyFolder, statistics: Statistics) -> dict[str, Any]:
+    return {
+        "statistics": str(folder.statistics),
+        "networks": list(statistics.networks),
+        "layers": list(statistics.layers),
+    }
+
+
+def compare(
+    root: str | Path,
+    *,
+    settings: CompareSettings | None = None,
+    n_threads: int | None = None,
+    progress: ReportProgress = silent,
+) -> dict[str, Any]:
+    """Compare the networks of a study folder from their statistics."""
+    folder = StudyFolder(root)
+    if not (folder.statistics / "manifest.json").exists():
+        raise FileNotFoundError(
+            f"{folder.root} holds no statistics; run `convergent collect {folder.root}` first"
+        )
+    study = compare_statistics(
+        Statistics.load(folder.statistics),
+        settings=settings,
+        out=folder.comparisons,
+        n_threads=n_threads,
+        progress=progress,
+    )
+    return _compared(folder, study)
+
+
+def compare_files(
+    paths: Sequence[str | Path],
+    root: str | Path,
+    *,
+    settings: CompareSettings | None = None,
+    n_threads: int | None = None,
+    progress: ReportProgress = silent,
+) -> dict[str, Any]:
+    """Compare networks whose activations lie in files, and report."""
+    folder = StudyFolder(root)
+    statistics = statistics_from_files(paths)
+    study = compare_statistics(
+        statistics,
+        settings=settings,
+        out=folder.comparisons,
+        n_threads=n_threads,
+        progress=progress,
+    )
+    result = _compared(folder, study)
+    try:
+        import jinja2  # noqa: F401
+        import matplotlib as mpl  # noqa: F401
+    except ImportError as error:
+        print(
+            f"report.html is not written, because {error.name} is not installed "
+            '(pip install "convergent[full]"); the numbers are in summary.csv',
+            file=sys.stderr,
+        )
+        return result
+    return {**result, **report(root)}
+
+
+def _compared(folder: StudyFolder, study: Study) -> dict[str, Any]:
+    study.write_csv(folder.summary)
+    for problem in study.problems:
+        print(f"not computed: {problem.task}: {problem.reason}", file=sys.stderr)
+    return {
+        "results": str(folder.comparisons),
+        "summary": str(folder.summary),
+        "problems": [f"{problem.task}: {problem.reason}" for problem in study.problems],
+    }
+
+
+def report(root: str | Path) -> dict[str, Any]:
+    """Write a study's table and page from its results."""
+    folder = StudyFolder(root)
+    study = Study.load(folder.comparisons)
+    study.write_csv(folder.summary)
+    metrics = folder.metrics()
+    details: dict[str, object] = {}
+    if metrics:
+        details["test accuracy"] = [f"{m['test_accuracy'][-1]:.3f}" for m in metrics.values()]
+    study.report(folder.report, metrics=metrics, details=details)
+    return {"summary": str(folder.summary), "report": str(folder.report)}

@@ -1,0 +1,17 @@
+"""Figures of the three papers as functions on results; each returns a `matplotlib.figure.Figure`."""
+
+from convergent.report.figures.convergent_learning import match_curves, matched_matrices
+from convergent.report.figures.indexes import network_matrices
+from convergent.report.figures.shared_geometry import agreement_bars, rsm_panels
+from convergent.report.figures.subspace import similarity_over_layers
+from convergent.report.figures.training import training_curves
+
+__all__ = [
+    "agreement_bars",
+    "match_curves",
+    "matched_matrices",
+    "network_matrices",
+    "rsm_panels",
+    "similarity_over_layers",
+    "training_curves",
+]

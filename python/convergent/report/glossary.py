@@ -1,0 +1,127 @@
+"""What each number of the report means, in one sentence, and how to print it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the report's table."""
+
+    measure: str
+    quantity: str
+    heading: str
+    meaning: str
+    percent: bool = False
+    bounded: bool = True
+    """Whether 1 (or 100 %) is the most that it can be, so that cells may be shaded by value."""
+
+    def text(self, value: float) -> str:
+        """Return the value as the table prints it."""
+        if value != value:
+            return "–"
+        return f"{100 * value:.0f} %" if self.percent else f"{value:.3f}"
+
+
+COLUMNS = (
+    Column(
+        "correlation",
+        "mean_semi",
+        "best match r",
+        "Each unit's highest correlation with any unit of the other network, averaged over units.",
+    ),
+    Column(
+        "correlation",
+        "mean_one_to_one",
+        "one-to-one r",
+        "The same average when every unit may be used only once, in the assignment with the largest sum.",
+    ),
+    Column(
+        "correlation",
+        "agreement",
+        "same partner",
+        "Share of units whose best match is also their one-to-one partner.",
+        percent=True,
+    ),
+    Column(
+        "correlation",
+        "unmatched",
+        "no match > 0.5",
+        "Share of units that correlate with no unit of the other network by more than 0.5.",
+        percent=True,
+    ),
+    Column(
+        "mutual_information",
+        "mean_semi",
+        "best match MI",
+        "Each unit's highest mutual information (nats, 5 % bins) with any unit of the other network, averaged; "
+        "it also sees relations that are not linear.",
+        bounded=False,
+    ),
+    Column(
+        "mutual_information",
+        "mean_one_to_one",
+        "one-to-one MI",
+        "The same average under the one-to-one assignment that maximises mutual information.",
+        bounded=False,
+    ),
+    Column(
+        "shared_response",
+        "agreement",
+        "shared-space agreement",
+        "Correlation between the similarity matrix between networks in the shared space and the mean one within "
+        "networks, on held-out examples: 1 means that rotations alone make the networks agree.",
+    ),
+    Column(
+        "shared_response",
+        "agreement_rank",
+        "… by rank",
+        "The same with rank correlation, which asks only for the same order of similarities.",
+    ),
+    Column(
+        "shared_response",
+        "variance_explained",
+        "variance explained",
+        "Share of the held-out activations' variance that the shared response explains; unrelated networks score "
+        "about 1/N here, N being the number of networks.",
+    ),
+    Column(
+        "shared_response",
+        "variance_explained_leave_one_out",
+        "… one left out",
+        "The same with the judged network left out of the shared response, so that unrelated networks do not gain.",
+    ),
+    Column(
+        "shared_response",
+        "consistency",
+        "consistency",
+        "Mean correlation between the networks' own similarity matrices: do they find the same examples alike?",
+    ),
+    Column(
+        "cka",
+        "linear",
+        "linear CKA",
+        "Linear centred kernel alignment: how alike two layers arrange the examples, whatever the rotation or scale.",
+    ),
+)
+
+
+def epsilon_column(epsilon: float) -> Column:
+    """Return the column of the maximum matching similarity at one epsilon."""
+    return Column(
+        "max_match",
+        f"similarity_at_{epsilon:g}",
+        f"s({epsilon:g})",
+        "Share of units in the largest sets of the two networks that span each other up to a relative residual of "
+        f"{epsilon:g}.",
+        percent=True,
+    )
+
+
+def columns_for(measures: tuple[str, ...], epsilons: tuple[float, ...]) -> list[Column]:
+    """Return the table's columns for the measures of a study, in the papers' order."""
+    before = [c for c in COLUMNS if c.measure in ("correlation", "mutual_information")]
+    after = [c for c in COLUMNS if c not in before]
+    every = [*before, *(epsilon_column(e) for e in epsilons), *after]
+    return [column for column in every if column.measure in measures]

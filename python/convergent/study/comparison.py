@@ -1,0 +1,172 @@
+"""Compare the networks of collected statistics with every measure, keeping each result as it comes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convergent import _files
+from convergent._warnings import ConvergenceWarning, DeadUnitWarning
+from convergent.progress import ReportProgress, silent
+from convergent.statistics import LayerStatistics, Statistics
+from convergent.study.result import Task, TaskResult
+from convergent.study.settings import CompareSettings
+from convergent.study.shared_geometry import shared_response_task
+from convergent.study.study import LayerSummary, Problem, Study
+from convergent.study.tasks import PAIR_TASKS, Layer
+
+
+def compare(
+    statistics: Statistics,
+    measures: Sequence[str] | None = None,
+    *,
+    settings: CompareSettings | None = None,
+    out: str | Path | None = None,
+    n_threads: int | None = None,
+    progress: ReportProgress = silent,
+) -> Study:
+    """Compare all networks of `statistics`, layer by layer and pair by pair.
+
+    Parameters
+    ----------
+    statistics : Statistics
+        What `nets.collect` or `Statistics.from_arrays` returned; at least two networks.
+    measures : sequence of str, optional
+        Shorthand for ``settings=CompareSettings(measures=measures)``.
+    settings : CompareSettings, optional
+        Default: every measure, as the papers set them.
+    out : path, optional
+        Folder for the results. Each is written when it is ready; those that are there already and depend on the
+        same statistics and settings are taken as they are, so that a killed comparison resumes.
+    n_threads : int, optional
+        Threads of the kernels; all processors by default. Results do not depend on it.
+    progress : callable, optional
+        Called as ``progress(description, done, total)``.
+
+    Returns
+    -------
+    Study
+        All results, and the tasks that could not be done with the reason of each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convergent as cv
+    >>> from convergent import study
+    >>> x = np.random.default_rng(0).standard_normal((50, 4))
+    >>> same = study.compare(cv.Statistics.from_arrays({"a": x, "b": x[:, ::-1]}), ["correlation"])
+    >>> same.value("activations", "correlation", "mean_one_to_one")
+    1.0
+    """
+    settings = _resolve_settings(measures, settings)
+    if len(statistics.networks) < 2:
+        raise ValueError(
+            f"`statistics` must hold at least 2 networks, got {len(statistics.networks)}"
+        )
+    folder = None if out is None else Path(out)
+    tasks = list(_plan(statistics, settings))
+    results: list[TaskResult] = []
+    problems: list[Problem] = []
+    layers: dict[str, Layer] = {}
+    for done, task in enumerate(tasks):
+        progress("comparing", done, len(tasks))
+        if task.layer not in layers:
+            source = statistics.layers[task.layer]
+            layers = {task.layer: Layer(source, statistics.labels, settings, n_threads)}
+        key = _key(statistics, settings, task)
+        try:
+            results.append(
+                _stored(folder, task, key) or _run(layers[task.layer], task, key, folder)
+            )
+        except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
+            if isinstance(error, _files.UnreadableFileError):
+                raise
+            problems.append(Problem(task, str(error)))
+    progress("comparing", len(tasks), len(tasks))
+    summaries = tuple(_layer_summary(layer) for layer in statistics.layers.values())
+    study = Study(statistics.networks, summaries, settings, tuple(results), tuple(problems))
+    if folder is not None:
+        study.save_manifest(folder)
+    return study
+
+
+def _resolve_settings(
+    measures: Sequence[str] | None, settings: CompareSettings | None
+) -> CompareSettings:
+    if measures is None:
+        return settings or CompareSettings()
+    if settings is not None:
+        raise ValueError("`measures` and `settings` exclude each other, got both")
+    if isinstance(measures, str):
+        raise TypeError(f"`measures` must be a list of names, got the string {measures!r}")
+    return CompareSettings(measures=measures)
+
+
+def _plan(statistics: Statistics, settings: CompareSettings) -> Iterator[Task]:
+    for layer, content in statistics.layers.items():
+        for measure in settings.measures:
+            if measure in PAIR_TASKS:
+                for pair in combinations(content.networks, 2):
+                    yield Task(layer, measure, pair)
+            else:
+                yield Task(layer, measure, tuple(content.networks))
+
+
+def _run(layer: Layer, task: Task, key: str, folder: Path | None) -> TaskResult:
+    names = layer.statistics.networks
+    with warnings.catch_warnings():
+        # Dead units are counted in the layer's summary, and convergence is a number of the result.
+        warnings.simplefilter("ignore", DeadUnitWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        if task.measure in PAIR_TASKS:
+            i, j = (names.index(name) for name in task.networks)
+            scalars, arrays = PAIR_TASKS[task.measure](layer, i, j)
+        else:
+            scalars, arrays = shared_response_task(layer)
+    result = TaskResult(task, key, scalars, arrays)
+    if folder is not None:
+        result.save(folder)
+    return result
+
+
+def _stored(folder: Path | None, task: Task, key: str) -> TaskResult | None:
+    if folder is None or not (folder / task.file).exists():
+        return None
+    result = TaskResult.load(folder / task.file)
+    if result.task != task:
+        raise _files.UnreadableFileError(
+            f"{folder / task.file} holds {result.task}, not {task}; remove it to go on"
+        )
+    return result if result.key == key else None
+
+
+_DEPENDS_ON = {
+    "correlation": (),
+    "mutual_information": ("n_bins",),
+    "max_match": ("epsilons",),
+    "cka": (),
+    "shared_response": ("n_features", "test_share", "seed"),
+}
+
+
+def _key(statistics: Statistics, settings: CompareSettings, task: Task) -> str:
+    """Return a digest of all that a task's result depends on."""
+    content: dict[str, Any] = settings.as_dict()
+    parts = [statistics.fingerprint, str(task.networks)]
+    parts += [f"{name}={content[name]}" for name in _DEPENDS_ON[task.measure]]
+    return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def _layer_summary(layer: LayerStatistics) -> LayerSummary:
+    n_dead = tuple(
+        int(np.count_nonzero(layer.moments.std(i) == 0.0)) for i in range(len(layer.networks))
+    )
+    return LayerSummary(
+        layer.name, tuple(layer.widths), n_dead, layer.moments.n_examples, layer.images[0].shape[0]
+    )

@@ -1,0 +1,182 @@
+"""The results of a comparison: look them up, tabulate them, save them, report them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convergent import _files
+from convergent.study.result import Task, TaskResult
+from convergent.study.settings import CompareSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MANIFEST = "study.json"
+COLUMNS = ("layer", "measure", "quantity", "network_a", "network_b", "value")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A task that could not be done, and why."""
+
+    task: Task
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSummary:
+    """What a layer's statistics hold: units, dead units, positions and images."""
+
+    name: str
+    widths: tuple[int, ...]
+    n_dead: tuple[int, ...]
+    n_positions: int
+    n_images: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """Results of comparing several networks, layer by layer.
+
+    Parameters
+    ----------
+    networks : tuple of str
+    layers : tuple of LayerSummary
+        In the order of the data's path through the network.
+    settings : CompareSettings
+    results : tuple of TaskResult
+    problems : tuple of Problem
+        What could not be computed; nothing is dropped silently.
+    """
+
+    networks: tuple[str, ...]
+    layers: tuple[LayerSummary, ...]
+    settings: CompareSettings
+    results: tuple[TaskResult, ...] = field(repr=False)
+    problems: tuple[Problem, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"Study({len(self.networks)} networks, {len(self.layers)} layers, "
+            f"{len(self.results)} results, {len(self.problems)} problems)"
+        )
+
+    @cached_property
+    def _by_place(self) -> dict[tuple[str, str], list[TaskResult]]:
+        places: dict[tuple[str, str], list[TaskResult]] = {}
+        for result in self.results:
+            places.setdefault((result.task.layer, result.task.measure), []).append(result)
+        return places
+
+    def of(self, layer: str, measure: str) -> list[TaskResult]:
+        """Return the results of one measure on one layer, one a pair (or one for all networks)."""
+        return self._by_place.get((layer, measure), [])
+
+    def values(self, layer: str, measure: str, quantity: str) -> list[float]:
+        """Return one quantity of every pair; empty where it was not computed."""
+        return [
+            result.scalars[quantity]
+            for result in self.of(layer, measure)
+            if quantity in result.scalars
+        ]
+
+    def value(self, layer: str, measure: str, quantity: str) -> float:
+        """Return the mean of one quantity over the pairs; NaN where it was not computed."""
+        values = self.values(layer, measure, quantity)
+        return float(np.mean(values)) if values else float("nan")
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the tidy table's rows: one number each."""
+        for result in self.results:
+            names = result.task.networks
+            a, b = (
+                names if len(names) == 2 and result.task.measure != "shared_response" else ("", "")
+            )
+            for quantity, value in result.scalars.items():
+                row = (result.task.layer, result.task.measure, quantity, a, b, value)
+                yield dict(zip(COLUMNS, row))
+
+    def summary(self) -> pd.DataFrame:
+        """Return the tidy table: one number a row, with its layer, measure, quantity and networks."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.rows()), columns=list(COLUMNS))
+
+    def write_csv(self, path: str | Path) -> Path:
+        """Write the tidy table; needs no pandas."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows())
+        _files.write_text(Path(path), text.getvalue())
+        return Path(path)
+
+    def report(self, path: str | Path, **context: Any) -> Path:
+        """Write the report as one self-contained HTML page and return its path.
+
+        `context` is passed to `convergent.report.write_report`.
+        """
+        from convergent.report import write_report
+
+        return write_report(self, path, **context)
+
+    def save_manifest(self, folder: Path) -> None:
+        """Write what ties the results in `folder` together."""
+        content = {
+            "networks": list(self.networks),
+            "layers": [asdict(layer) for layer in self.layers],
+            "settings": self.settings.as_dict(),
+            "results": [result.task.file.as_posix() for result in self.results],
+            "problems": [{**asdict(p.task), "reason": p.reason} for p in self.problems],
+        }
+        _files.write_json(folder / MANIFEST, content)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write every result below `folder`, the manifest last."""
+        for result in self.results:
+            result.save(Path(folder))
+        self.save_manifest(Path(folder))
+        return Path(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Study:
+        """Read a saved study; truncated or foreign files are refused by name, and nothing is executed."""
+        folder = Path(folder)
+        path = folder / MANIFEST
+        if not path.exists():
+            raise FileNotFoundError(f"{folder} holds no finished comparison (no {MANIFEST})")
+        content = _files.read_json(path)
+        try:
+            layers = tuple(
+                LayerSummary(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+                for row in content["layers"]
+            )
+            problems = tuple(
+                Problem(Task(p["layer"], p["measure"], tuple(p["networks"])), p["reason"])
+                for p in content["problems"]
+            )
+            settings = CompareSettings.from_dict(content["settings"])
+            files = [_inside(folder, name) for name in content["results"]]
+            networks = tuple(content["networks"])
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise _files.UnreadableFileError(
+                f"{path} is not a study's manifest: {error}"
+            ) from error
+        results = tuple(TaskResult.load(file) for file in files)
+        return cls(networks, layers, settings, results, problems)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise _files.UnreadableFileError(f"{folder / MANIFEST} names a file outside of it: {name}")
+    return path
