@@ -1,0 +1,107 @@
+"""Rules that the sources keep: sizes, one direction of imports, no torch where none belongs."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import convergent
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = Path(convergent.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+CXX = [
+    path
+    for folder in ("src", "include", "bindings")
+    for path in sorted((ROOT / "cpp" / folder).rglob("*.?pp"))
+]
+
+# What each room may import; `_core`, `_validate`, `_warnings`, `_files` and `progress` serve all of them.
+LAYERS = {
+    "_core": set(),
+    "_validate": {"_warnings"},
+    "_files": set(),
+    "_warnings": set(),
+    "progress": set(),
+    "statistics": {"_validate", "_warnings", "_files", "_core", "progress"},
+    "measures": {"_validate", "_warnings", "_core", "statistics"},
+    "nets": {"_validate", "_warnings", "_files", "statistics", "progress"},
+    "study": {"_validate", "_warnings", "_files", "progress", "statistics", "measures", "report"},
+    "report": {"_files", "_core", "study"},
+}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+            if node.module == "convergent":
+                names = [f"convergent.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        rooms |= {name.split(".")[1] for name in names if name.startswith("convergent.")}
+    return rooms
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_one_way(path: Path) -> None:
+    here = room(path)
+    if here in LAYERS:
+        assert imported_rooms(path) - {here} <= LAYERS[here]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_only_nets_imports_torch(path: Path) -> None:
+    if room(path) != "nets":
+        assert not re.search(
+            r"^\s*(import|from) (torch|torchvision|captum)\b", path.read_text(), re.M
+        )
+
+
+@pytest.mark.parametrize("path", [*MODULES, *CXX], ids=lambda p: p.name)
+def test_files_are_small(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_functions_are_small(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            body = node.body
+            if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+                body = body[1:]
+            length = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+            assert length <= 45, f"{node.name} has {length} lines"
+
+
+def test_import_is_light() -> None:
+    """Importing the package must not drag in torch, scikit-learn, pandas or matplotlib."""
+    heavy = "{'torch', 'sklearn', 'pandas', 'matplotlib', 'rich', 'jinja2'}"
+    code = f"import sys, convergent; found = {heavy} & set(sys.modules); assert not found, found"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_literal_twins_are_independent() -> None:
+    for path in (ROOT / "tests" / "reference").glob("*.py"):
+        assert "convergent" not in imported_names(path), path
+
+
+def imported_names(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").split(".")[0])
+        elif isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+    return names
