@@ -127,5 +127,5 @@ COSTS: dict[str, Callable[[Any], Any]] = {
 )
 @pytest.mark.parametrize("name", COSTS)
 def test_costs(name: str, value: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match="`(cost|similarity)` must"):
+    with pytest.raises(error, match=r"`(cost|similarity)` must"):
         COSTS[name](value)
