@@ -9,6 +9,7 @@ from typing import Any
 
 import convergent
 from convergent import _core, _files, _validate
+from convergent.statistics import Statistics
 from convergent.study.folder import StudyFolder
 from convergent.study.study import MANIFEST
 
@@ -54,8 +55,7 @@ def study_folder(path: str | Path) -> dict[str, Any]:
         raise FileNotFoundError(f"there is no folder {folder.root}")
     trained = sorted(p.parent.name for p in folder.networks.glob("*/metrics.csv"))
     state: dict[str, Any] = {"study": str(folder.root), "networks": trained or ["none"]}
-    layers = folder.statistics / "manifest.json"
-    state["statistics"] = "complete" if layers.exists() else "missing"
+    state["statistics"] = "complete" if Statistics.is_complete(folder.statistics) else "missing"
     manifest = folder.comparisons / MANIFEST
     if manifest.exists():
         content = _files.read_json(manifest)

@@ -211,8 +211,9 @@ def run_demo(options: argparse.Namespace) -> dict[str, Any]:
             f"--seeds must be at least 2 to have something to compare, got {options.seeds}"
         )
     with _progress(options) as progress:
-        pipeline.train(options.out, range(options.seeds), epochs=options.epochs, progress=progress)
-        pipeline.collect(options.out, progress=progress)
+        seeds = range(options.seeds)
+        pipeline.train(options.out, seeds, epochs=options.epochs, progress=progress)
+        pipeline.collect(options.out, seeds=seeds, progress=progress)
         pipeline.compare(options.out, progress=progress)
         return pipeline.report(options.out)
 

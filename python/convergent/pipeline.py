@@ -15,7 +15,8 @@ from convergent.study.folder import StudyFolder
 from convergent.study.settings import CompareSettings
 from convergent.study.study import Study
 
-_BATCH = 256
+DEFAULT_LAYERS = ("relu*",)
+"""Layers that are collected unless others are named: after each rectifier, as the papers do."""
 
 
 def train(
@@ -30,12 +31,11 @@ def train(
     """Train one network a seed below the study folder; finished ones are kept."""
     from convergent import nets
 
-    folder = StudyFolder(root)
     paths = nets.train(
         model,
         nets.load_dataset(dataset),
-        seeds=list(seeds),
-        out=folder.networks,
+        seeds=seeds,
+        out=StudyFolder(root).networks,
         epochs=epochs,
         progress=progress,
     )
@@ -45,34 +45,38 @@ def train(
 def collect(
     root: str | Path,
     *,
+    seeds: Iterable[int] | None = None,
     layers: Sequence[str] | None = None,
     device: str = "cpu",
     progress: ReportProgress = silent,
 ) -> dict[str, Any]:
-    """Run the test images through all trained networks once and keep the statistics."""
+    """Run the test images through the trained networks once and keep the statistics.
+
+    All trained networks of the folder take part, or those of some seeds. Statistics that are there already and come
+    from the same weights and settings are kept.
+    """
     from convergent import nets
 
     folder = StudyFolder(root)
-    trained = nets.load_networks(folder.networks)
-    settings = {
+    trained = nets.trained_networks(folder.networks, seeds)
+    source = {
         "networks": trained.fingerprints,
-        "layers": list(layers or nets.RELU_LAYERS),
         "dataset": trained.dataset,
+        "layers": list(layers or DEFAULT_LAYERS),
     }
-    if (folder.statistics / "manifest.json").exists():
+    if Statistics.is_complete(folder.statistics):
         stored = Statistics.load(folder.statistics)
-        if stored.settings.get("source") == settings:
-            progress("collecting", 1, 1)
+        if stored.settings.get("study") == source:
             return _collected(folder, stored)
     data = nets.load_dataset(trained.dataset)
     statistics = nets.collect(
-        trained.networks,
-        nets.test_batches(data, _BATCH),
-        layers=settings["layers"],
+        trained.load(),
+        nets.batches(data.test_images, data.test_labels),
+        layers=source["layers"],
         device=device,
         progress=progress,
     )
-    statistics.settings["source"] = settings
+    statistics.settings["study"] = source
     statistics.save(folder.statistics)
     return _collected(folder, statistics)
 
@@ -94,7 +98,7 @@ def compare(
 ) -> dict[str, Any]:
     """Compare the networks of a study folder from their statistics."""
     folder = StudyFolder(root)
-    if not (folder.statistics / "manifest.json").exists():
+    if not Statistics.is_complete(folder.statistics):
         raise FileNotFoundError(
             f"{folder.root} holds no statistics; run `convergent collect {folder.root}` first"
         )
