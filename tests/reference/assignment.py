@@ -6,14 +6,13 @@ import math
 from itertools import permutations
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[Any]
 
 
 def least_total(cost: Matrix) -> float:
-    """Return the least sum over all ways to pair the shorter side; +inf if each has a forbidden pair."""
+    """Return the least sum over all ways to pair the shorter side; +inf if none is allowed."""
     if cost.shape[0] > cost.shape[1]:
         cost = cost.T
     n_rows, n_columns = cost.shape
@@ -45,7 +44,7 @@ def mutual_match(similarity: Matrix) -> list[tuple[int, int]]:
 def certificate_gaps(
     cost: Matrix, rows: Matrix, columns: Matrix, u: Matrix, v: Matrix
 ) -> tuple[float, float, float]:
-    """Return by how much the duals of a minimisation fail: feasibility, tightness, signs of the longer side."""
+    """Return by how much the duals of a minimisation fail to be feasible, tight, of right sign."""
     infeasible, loose, wrong_sign = 0.0, 0.0, 0.0
     for i in range(cost.shape[0]):
         for j in range(cost.shape[1]):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from convergent import _core, _validate
 
-Floats = NDArray[np.float32] | NDArray[np.float64]
 Indices = NDArray[np.intp]
 Doubles = NDArray[np.float64]
 
 KINDS = ("one_to_one", "semi", "mutual")
-_MAX_SIDE = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +61,7 @@ def assign(
     Parameters
     ----------
     cost : array of float, int or bool, shape (n_rows, n_columns)
-        ``+inf`` forbids a pair (``-inf`` with `maximize`). The longer side has rows or columns that stay alone.
+        ``+inf`` forbids a pair (``-inf`` with `maximize`). On the longer side some stay alone.
     maximize : bool
         Look for the greatest total instead.
     return_duals : bool
@@ -74,34 +72,37 @@ def assign(
     rows, columns : array of int, shape (min(n_rows, n_columns),)
         Pair k is ``(rows[k], columns[k])``; `rows` ascends.
     u, v : array of float64, shape (n_rows,), (n_columns,)
-        Only with `return_duals`: ``u[i] + v[j] <= cost[i, j]`` everywhere, equal on the pairs. With more columns
-        than rows ``v <= 0`` and ``v[j] == 0`` where j stays alone; with more rows than columns the same holds of
-        `u`; of a square matrix neither sign is fixed. So ``u.sum() + v.sum()`` is the total and no assignment
-        costs less. With `maximize` all the signs turn round (``>=``). The zeros are exact, the rest holds up to
-        the rounding of sums of costs.
+        Only with `return_duals`: ``u[i] + v[j] <= cost[i, j]`` everywhere, equal on the pairs.
+        With more columns than rows ``v <= 0``, and ``v[j] == 0`` where j stays alone; with more
+        rows than columns the same holds of `u`; of a square matrix neither sign is fixed. So
+        ``u.sum() + v.sum()`` is the total, and no assignment costs less. With `maximize` all
+        signs turn round (``>=``). The signs and zeros are exact, the rest holds up to the
+        rounding of sums of costs.
 
     Raises
     ------
     TypeError
         If `cost` is complex, or a flag is not a bool.
     ValueError
-        If `cost` is not a matrix of numbers, holds NaN or the infinity that does not forbid, or if the forbidden
-        pairs leave no assignment.
+        If `cost` is not a matrix of numbers, holds NaN or the infinity that does not forbid, or
+        if the forbidden pairs leave no assignment.
 
     Notes
     -----
-    Shortest augmenting paths on the dense matrix: time at worst proportional to ``min**2 * max`` of the two sides.
-    Of several optimal assignments one is returned, always the same for the same array in the same memory order; a
-    constant matrix gives the identity. An empty matrix has an empty answer.
+    Shortest augmenting paths on the dense matrix: time at worst proportional to ``min**2 * max``
+    of the two sides. Of several optimal assignments one is returned, always the same for the same
+    array in the same memory order; a constant matrix gives the identity. An empty matrix has an
+    empty answer.
 
-    float32 and float64 are read where they lie, in double precision. One copy is made of other dtypes (whole
-    numbers up to 16 bits, bool and float16 as float32, all others as float64), and one of a matrix whose longer
-    side is not the contiguous one (a tall matrix in C order, a wide one in Fortran order, any with gaps).
+    float32 and float64 are read where they lie, and computed with in double precision. One copy is
+    made of other dtypes (bool, float16 and whole numbers up to 16 bits as float32, all others as
+    float64), and one of a matrix whose longer side is not the contiguous one (a tall matrix in C
+    order, a wide one in Fortran order, any with gaps). Other memory: a few vectors.
 
     References
     ----------
-    Jonker and Volgenant (1987), "A shortest augmenting path algorithm for dense and sparse linear assignment
-    problems", Computing 38.
+    Jonker and Volgenant (1987), "A shortest augmenting path algorithm for dense and sparse linear
+    assignment problems", Computing 38.
 
     Examples
     --------
@@ -112,17 +113,16 @@ def assign(
     >>> float(u.sum() + v.sum())
     5.0
     """
-    _require_flag(maximize, "maximize")
-    _require_flag(return_duals, "return_duals")
-    matrix = _cost_matrix(cost)
-    status, column_of_row, u, v = _core.kernels.assign(matrix, bool(maximize), bool(return_duals))
+    maximize = _validate.flag(maximize, "maximize")
+    return_duals = _validate.flag(return_duals, "return_duals")
+    matrix = _validate.costs(cost, "cost")
+    status, column_of_row, u, v = _core.kernels.assign(matrix, maximize, return_duals)
     if status == "invalid":
-        raise ValueError(_describe_invalid(matrix, bool(maximize)))
+        raise ValueError(_describe_invalid(matrix, maximize))
     if status == "infeasible":
-        forbidding = "-inf" if maximize else "+inf"
         raise ValueError(
-            f"`cost` must allow {min(matrix.shape)} pairs, got a matrix of shape {matrix.shape} whose "
-            f"{np.count_nonzero(np.isinf(matrix))} forbidden pairs ({forbidding}) leave fewer"
+            f"`cost` must allow {min(matrix.shape)} pairs, got a matrix of shape {matrix.shape} "
+            f"whose {np.count_nonzero(np.isinf(matrix))} forbidden pairs leave fewer"
         )
     rows = np.flatnonzero(column_of_row >= 0)
     columns = column_of_row[rows].astype(np.intp, copy=False)
@@ -137,11 +137,12 @@ def match_units(
     Parameters
     ----------
     similarity : array of float, shape (n_units_x, n_units_y)
-        Correlation, mutual information or another similarity; finite, larger is more alike, sign counts.
+        Correlation, mutual information or another similarity: finite, larger is more alike.
     kind : {"one_to_one", "semi", "mutual"}
         ``"one_to_one"``: the assignment of greatest total, ``min(n_units_x, n_units_y)`` pairs.
         ``"semi"``: for each unit of x the most similar of y, which may serve several.
-        ``"mutual"``: the pairs of which each is the other's most similar. Of equally similar ones the lowest index.
+        ``"mutual"``: the pairs of which each is the other's most similar.
+        Of equally similar ones the lowest index is the most similar.
 
     Returns
     -------
@@ -157,8 +158,8 @@ def match_units(
 
     Notes
     -----
-    Dead units have rows or columns of zeros and are matched like any other: one-to-one they take what the others
-    leave, the argmax of a row of zeros is unit 0 where no entry is positive.
+    Dead units have rows or columns of zeros and are matched like any other: one-to-one they take
+    what the others leave, and the most similar of a row of zeros is unit 0.
 
     References
     ----------
@@ -197,7 +198,8 @@ def match_agreement(similarity: ArrayLike) -> float:
     Returns
     -------
     float in [0, 1]
-        Over all units of x; those that stay alone one-to-one (more units in x than in y) count as not agreeing.
+        Over all units of x; those that stay alone one-to-one (more units in x than in y) count
+        as not agreeing.
 
     Raises
     ------
@@ -225,26 +227,7 @@ def match_agreement(similarity: ArrayLike) -> float:
     return float(np.count_nonzero(semi.y[one_to_one.x] == one_to_one.y) / semi.x.size)
 
 
-def _require_flag(value: Any, name: str) -> None:
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"`{name}` must be True or False, got {value!r}")
-
-
-def _cost_matrix(value: Any) -> Floats:
-    array = _validate._numeric_array(value, "cost")
-    if array.ndim != 2:
-        raise ValueError(f"`cost` must be two-dimensional (rows, columns), got shape {array.shape}")
-    if max(array.shape) > _MAX_SIDE:
-        raise ValueError(
-            f"`cost` must have at most {_MAX_SIDE} rows and columns, got shape {array.shape}"
-        )
-    if array.dtype.itemsize <= 2:  # bool, 8 and 16 bits: exact in single precision
-        return array.astype(np.float32)
-    matrix = _validate.as_float(array)
-    return matrix if matrix.flags.aligned else matrix.copy()
-
-
-def _describe_invalid(matrix: Floats, maximize: bool) -> str:
+def _describe_invalid(matrix: _validate.Floats, maximize: bool) -> str:
     wrong, forbidding = (np.inf, "-inf") if maximize else (-np.inf, "+inf")
     wrong_name = "+inf" if maximize else "-inf"
     n_bad, first, first_row, row = 0, (-1, -1), 0, 0
