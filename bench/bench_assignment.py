@@ -26,7 +26,9 @@ def run(session: Session) -> None:
         for name, costs in usual_costs(n).items():
             race(session, f"assignment, {name}, n = {n}", costs, peers)
     for name, costs in adversarial_costs(1024).items():
-        race(session, f"assignment, {name}, n = 1024", costs, peers, runs=1)
+        if name == "|a_i - b_j|" and peers.pop("lapjv", None):
+            print(f"  lapjv is left out of {name}: its row reduction takes half a minute")
+        race(session, f"assignment, {name}, n = 1024", costs, peers, runs=3)
 
 
 def race(
@@ -39,7 +41,7 @@ def race(
         return float(costs[every, columns].sum())
 
     def check(ours: NDArray[np.intp], theirs: NDArray[np.intp]) -> None:
-        # Ours is proved least; lapjv compares prices with a tolerance and ends 3e-9 above on a_i b_j.
+        # Ours is proved least; lapjv compares with a tolerance and ends 3e-9 above on a_i b_j.
         excess = (total(theirs) - total(ours)) / max(1.0, abs(total(ours)))
         assert -1e-11 <= excess <= 1e-7, excess
 
