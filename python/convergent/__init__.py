@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convergent._warnings import ConvergenceWarning, DeadUnitWarning
+from convergent.measures.assignment import UnitMatch, assign, match_agreement, match_units
 
 if TYPE_CHECKING:
     __version__: str
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ConvergenceWarning",
     "DeadUnitWarning",
+    "UnitMatch",
+    "assign",
+    "match_agreement",
+    "match_units",
 ]
 
 

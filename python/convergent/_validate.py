@@ -84,6 +84,24 @@ def matrix(value: Any, name: str) -> Floats:
     return result
 
 
+def costs(value: Any, name: str) -> Floats:
+    """Return `value` as an aligned float matrix that may be empty and hold infinities.
+
+    Numbers of at most 16 bits become float32, which holds them exactly.
+    """
+    array = _numeric_array(value, name)
+    if array.ndim != 2:
+        raise ValueError(f"`{name}` must be two-dimensional, got shape {array.shape}")
+    if max(array.shape) >= 2**31:
+        raise ValueError(
+            f"`{name}` must have fewer than 2**31 rows and columns, got shape {array.shape}"
+        )
+    if array.dtype.itemsize <= 2:
+        return array.astype(np.float32)
+    result = as_float(array)
+    return result if result.flags.aligned else result.copy()
+
+
 def _numeric_array(value: Any, name: str) -> NDArray[Any]:
     try:
         array = np.asarray(value)
@@ -155,6 +173,13 @@ def epsilon(value: Any, name: str = "epsilon") -> float:
     if not 0.0 <= number < 1.0:
         raise ValueError(f"`{name}` must lie in [0, 1), got {number}")
     return number
+
+
+def flag(value: Any, name: str) -> bool:
+    """Return True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"`{name}` must be True or False, got {value!r}")
+    return bool(value)
 
 
 def choice(value: Any, name: str, options: Sequence[str]) -> str:
