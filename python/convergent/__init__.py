@@ -9,13 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convergent._warnings import ConvergenceWarning, DeadUnitWarning
+from convergent.measures.correlation import correlation
+from convergent.measures.information import BinnedUnits, bin_units, mutual_information
 
 if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "BinnedUnits",
     "ConvergenceWarning",
     "DeadUnitWarning",
+    "bin_units",
+    "correlation",
+    "mutual_information",
 ]
 
 
