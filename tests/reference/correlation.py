@@ -20,7 +20,7 @@ def pearson(a: list[float], b: list[float]) -> float:
     if square_a == 0 or square_b == 0:
         return 0.0
     # co^2 / (a b) is a ratio near 1 whatever the scale of the units.
-    return math.copysign(math.sqrt(co * co / (square_a * square_b)), co)
+    return math.sqrt(co * co / (square_a * square_b)) * (1 if co > 0 else -1)
 
 
 def correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
