@@ -10,17 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 from convergent._warnings import ConvergenceWarning, DeadUnitWarning
 from convergent.measures.assignment import UnitMatch, assign, match_agreement, match_units
+from convergent.measures.correlation import correlation
+from convergent.measures.information import BinnedUnits, bin_units, mutual_information
 
 if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "BinnedUnits",
     "ConvergenceWarning",
     "DeadUnitWarning",
     "UnitMatch",
     "assign",
     "match_agreement",
     "match_units",
+    "bin_units",
+    "correlation",
+    "mutual_information",
 ]
 
 

@@ -1,0 +1,143 @@
+"""Mutual information and correlation between the units of two networks, 60,000 examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import convergent as cv
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.harness import Session
+
+N_EXAMPLES = 60_000
+N_CODES = 21
+LIMIT = (
+    "two pairs an increment in L1, one increment a cycle: about 0.15 ns a pair-sample at 3.3 GHz"
+)
+
+Units = NDArray[np.float32]
+
+
+def run(session: Session) -> None:
+    """Race few pairs against the peers, then all pairs at the sizes of real layers."""
+    few = _networks(8, zeros=0.0)
+    binned = [cv.bin_units(units) for units in few]
+    session.race(
+        "mutual information, 8 x 8 units, codes given, one thread",
+        {
+            "convergent": lambda: cv.mutual_information(*binned, n_threads=1),
+            "np.bincount": lambda: _all_pairs(_by_bincount, *binned),
+            "sklearn mutual_info_score": lambda: _all_pairs(_by_sklearn, *binned),
+        },
+        _assert_close,
+        limit=LIMIT,
+    )
+    _print_per_pair_sample(session, 3, 64)
+    _race_binning(session)
+    for n_units in (64, 128):
+        for zeros in (0.0, 0.7):
+            _race_all_pairs(session, n_units, zeros)
+    _race_correlation(session)
+
+
+def _race_binning(session: Session) -> None:
+    x, _ = _networks(64, zeros=0.5)
+    session.race(
+        "binning, 64 units, 50% zeros, one thread",
+        {
+            "convergent": lambda: cv.bin_units(x, n_threads=1).codes,
+            "np.percentile, np.searchsorted": lambda: _bin_by_numpy(x),
+        },
+        np.testing.assert_array_equal,
+        limit="reading the values from memory twice",
+    )
+
+
+def _race_all_pairs(session: Session, n_units: int, zeros: float) -> None:
+    x, y = (cv.bin_units(units) for units in _networks(n_units, zeros))
+    contenders: dict[str, Callable[[], NDArray[np.float64]]] = {
+        "convergent, 1 thread": lambda: cv.mutual_information(x, y, n_threads=1),
+        "convergent, 2 threads": lambda: cv.mutual_information(x, y, n_threads=2),
+        "np.bincount": lambda: _all_pairs(_by_bincount, x, y),
+    }
+    title = f"mutual information, {n_units} x {n_units} units, {zeros:.0%} zeros, codes given"
+    session.race(title, contenders, _assert_close, runs=min(session.runs, 3), limit=LIMIT)
+    _print_per_pair_sample(session, len(contenders), n_units**2)
+
+
+def _race_correlation(session: Session) -> None:
+    x, y = _networks(256, zeros=0.5)
+    session.race(
+        "correlation, 256 x 256 units, float32",
+        {
+            "convergent": lambda: cv.correlation(x, y),
+            "np.corrcoef": lambda: np.corrcoef(x, y, rowvar=False, dtype=np.float64)[:256, 256:],
+        },
+        _assert_close,
+        limit="2 x 256 x 256 x 60,000 float64 operations",
+    )
+    session.race(
+        "correlation within, 256 units, float32",
+        {
+            "convergent": lambda: cv.correlation(x),
+            "np.corrcoef": lambda: np.corrcoef(x, rowvar=False, dtype=np.float64),
+        },
+        _assert_close,
+        limit="256 x 256 x 60,000 float64 operations",
+    )
+
+
+def _networks(n_units: int, zeros: float) -> tuple[Units, Units]:
+    """Two networks that see the same 20 causes; a share `zeros` of each unit is rectified away."""
+    generator = np.random.default_rng(n_units)
+    causes = generator.standard_normal((N_EXAMPLES, 20))
+    made = []
+    for _ in range(2):
+        units = causes @ generator.standard_normal((20, n_units))
+        units += generator.standard_normal(units.shape)
+        units -= np.quantile(units, zeros, axis=0) if zeros else units.min(axis=0) - 1e-3
+        made.append(np.maximum(units, 0).astype(np.float32))
+    return made[0], made[1]
+
+
+def _all_pairs(
+    score: Callable[[NDArray[np.uint8], NDArray[np.uint8]], float],
+    x: cv.BinnedUnits,
+    y: cv.BinnedUnits,
+) -> NDArray[np.float64]:
+    return np.array([[score(a, b) for b in y.codes.T] for a in x.codes.T])
+
+
+def _by_bincount(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    joint = np.bincount(a.astype(np.intp) * N_CODES + b, minlength=N_CODES**2)
+    p = joint.reshape(N_CODES, N_CODES) / a.size
+    product = np.outer(p.sum(axis=1), p.sum(axis=0))
+    used = p > 0
+    return float(np.sum(p[used] * np.log(p[used] / product[used])))
+
+
+def _by_sklearn(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    from sklearn.metrics import mutual_info_score
+
+    return float(mutual_info_score(a, b))
+
+
+def _bin_by_numpy(x: Units) -> NDArray[np.intp]:
+    codes = []
+    for unit in x.T:
+        values = unit.astype(np.float64)
+        edges = np.percentile(values, np.arange(1, 20) * 5)
+        edges = np.unique(np.append(edges[edges > 1e-6], 1e-6))
+        codes.append(np.searchsorted(edges, values, side="left"))
+    return np.stack(codes, axis=1)
+
+
+def _assert_close(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> None:
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
+
+
+def _print_per_pair_sample(session: Session, n_rows: int, n_pairs: int) -> None:
+    for row in session.rows[-n_rows:]:
+        nanoseconds = row.seconds_median / n_pairs / N_EXAMPLES * 1e9
+        print(f"  {row.contender:<34} {nanoseconds:.3f} ns per pair-sample", flush=True)
