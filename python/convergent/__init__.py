@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convergent._warnings import ConvergenceWarning, DeadUnitWarning
+from convergent.measures.indexes import cka
+from convergent.measures.rsm import consistency, inter_rsm, rsm, rsm_agreement, variance_explained
+from convergent.measures.shared_response import SharedResponseModel
 
 if TYPE_CHECKING:
     __version__: str
@@ -16,6 +19,13 @@ if TYPE_CHECKING:
 __all__ = [
     "ConvergenceWarning",
     "DeadUnitWarning",
+    "SharedResponseModel",
+    "cka",
+    "consistency",
+    "inter_rsm",
+    "rsm",
+    "rsm_agreement",
+    "variance_explained",
 ]
 
 
