@@ -9,6 +9,7 @@ namespace convergent::border {
 
 void bind_assignment(py::module_& m);
 void bind_mutual_information(py::module_& m);
+void bind_shared_response(py::module_& m);
 
 }  // namespace convergent::border
 
@@ -31,4 +32,5 @@ PYBIND11_MODULE(CONVERGENT_MODULE, m, py::mod_gil_not_used()) {
     m.def("compiler", &compiler, "The compiler that built this module.");
     convergent::border::bind_assignment(m);
     convergent::border::bind_mutual_information(m);
+    convergent::border::bind_shared_response(m);
 }

@@ -12,6 +12,9 @@ from convergent._warnings import ConvergenceWarning, DeadUnitWarning
 from convergent.measures.assignment import UnitMatch, assign, match_agreement, match_units
 from convergent.measures.correlation import correlation
 from convergent.measures.information import BinnedUnits, bin_units, mutual_information
+from convergent.measures.indexes import cka
+from convergent.measures.rsm import consistency, inter_rsm, rsm, rsm_agreement, variance_explained
+from convergent.measures.shared_response import SharedResponseModel
 
 if TYPE_CHECKING:
     __version__: str
@@ -27,6 +30,13 @@ __all__ = [
     "bin_units",
     "correlation",
     "mutual_information",
+    "SharedResponseModel",
+    "cka",
+    "consistency",
+    "inter_rsm",
+    "rsm",
+    "rsm_agreement",
+    "variance_explained",
 ]
 
 

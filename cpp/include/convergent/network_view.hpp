@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+
+namespace convergent {
+
+/// The activations of one network, (n_examples, n_units), read where they lie: any strides, float
+/// or double.
+struct NetworkView {
+    const void* values = nullptr;
+    bool is_single = false;  ///< float when true, double otherwise
+    std::ptrdiff_t n_examples = 0;
+    std::ptrdiff_t n_units = 0;
+    std::ptrdiff_t example_stride = 0;  ///< in bytes
+    std::ptrdiff_t unit_stride = 0;     ///< in bytes
+    const double* means = nullptr;      ///< (n_units,) subtracted on reading; null for none
+};
+
+/// A rectangle of a network: examples [first_example, first_example + n_examples), units likewise.
+struct Rectangle {
+    std::ptrdiff_t first_example;
+    std::ptrdiff_t n_examples;
+    std::ptrdiff_t first_unit;
+    std::ptrdiff_t n_units;
+};
+
+/// Copies a rectangle, minus the means, to `out` (n_examples, n_units), row-major, overwritten.
+/// The rectangle must lie inside the network; out must not alias it.
+void read_rectangle(const NetworkView& network, const Rectangle& part, double* out);
+
+}  // namespace convergent

@@ -1,0 +1,90 @@
+"""What goes into and out of a shared space: starting weights, means, activations mapped by weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convergent import _validate
+from convergent._validate import Floats
+
+Matrix = NDArray[np.float64]
+
+_ORTHONORMAL_TOLERANCE = 1e-8
+
+
+def shared_activations(network: Floats, weights: Matrix, mean: Matrix | float = 0.0) -> Matrix:
+    """Return ``(network - mean) @ weights`` in float64, without a float64 copy of the network."""
+    shared = np.empty((network.shape[0], weights.shape[1]))
+    first = 0
+    for rows in _validate.row_blocks(network):
+        shared[first : first + rows.shape[0]] = (rows - mean) @ weights
+        first += rows.shape[0]
+    return shared
+
+
+def unit_means(network: Floats) -> Matrix:
+    """Return each unit's mean over the examples, in float64 from the first value on.
+
+    The deviations from the first example are averaged, so that constant units have their value exactly.
+    """
+    first = network[0].astype(np.float64)
+    total = np.zeros(network.shape[1])
+    for rows in _validate.row_blocks(network):
+        total += (rows - first).sum(axis=0)
+    mean: Matrix = first + total / network.shape[0]
+    return mean
+
+
+def feature_count(n_features: Any, networks: Sequence[Floats]) -> int:
+    """Return `n_features` if every network has that many units."""
+    k = _validate.integer(n_features, "n_features", low=1)
+    for i, network in enumerate(networks):
+        if network.shape[1] < k:
+            raise ValueError(
+                f"`n_features` must be at most the number of units of every network, got {k} and "
+                f"{network.shape[1]} units in `activations[{i}]`"
+            )
+    return k
+
+
+def random_weights(rng: np.random.Generator, n_units: int, k: int) -> Matrix:
+    """Return random orthonormal weights (n_units, k), uniform over all of them."""
+    q, r = np.linalg.qr(rng.standard_normal((n_units, k)))
+    weights: Matrix = np.ascontiguousarray(q * np.where(np.diagonal(r) < 0.0, -1.0, 1.0))
+    return weights
+
+
+def weight_list(weights: Any, name: str, widths: Sequence[int], k: int | None) -> list[Matrix]:
+    """Return one float64 matrix (n_units_i, k) a network; with k None all must share theirs."""
+    if isinstance(weights, (str, bytes)) or not isinstance(weights, (Sequence, np.ndarray)):
+        raise TypeError(f"`{name}` must be a list of matrices, got {type(weights).__name__}")
+    if len(weights) != len(widths):
+        raise ValueError(
+            f"`{name}` must hold one matrix for each of the {len(widths)} networks, "
+            f"got {len(weights)}"
+        )
+    matrices: list[Matrix] = []
+    for i, (value, n_units) in enumerate(zip(weights, widths)):
+        matrix = _validate.matrix(value, f"{name}[{i}]")
+        k = matrix.shape[1] if k is None else k
+        if matrix.shape != (n_units, k):
+            raise ValueError(
+                f"`{name}[{i}]` must have shape (n_units, n_features) = ({n_units}, {k}), "
+                f"got {matrix.shape}"
+            )
+        matrices.append(np.ascontiguousarray(matrix, dtype=np.float64))
+    return matrices
+
+
+def refuse_skew(weights: Sequence[Matrix], name: str) -> None:
+    """Raise ValueError unless the columns of every matrix are orthonormal."""
+    for i, matrix in enumerate(weights):
+        error = float(np.abs(matrix.T @ matrix - np.eye(matrix.shape[1])).max())
+        if not error <= _ORTHONORMAL_TOLERANCE:
+            raise ValueError(
+                f"`{name}[{i}]` must have orthonormal columns, got products off by {error:.2g}"
+            )
