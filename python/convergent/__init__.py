@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convergent._warnings import ConvergenceWarning, DeadUnitWarning
+from convergent.statistics import Factor, Moments, Statistics
 
 if TYPE_CHECKING:
     __version__: str
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = [
     "ConvergenceWarning",
     "DeadUnitWarning",
+    "Factor",
+    "Moments",
+    "Statistics",
 ]
 
 
