@@ -15,6 +15,7 @@ from convergent.measures.information import BinnedUnits, bin_units, mutual_infor
 from convergent.measures.indexes import cka
 from convergent.measures.rsm import consistency, inter_rsm, rsm, rsm_agreement, variance_explained
 from convergent.measures.shared_response import SharedResponseModel
+from convergent.statistics import Factor, Moments, Statistics
 
 if TYPE_CHECKING:
     __version__: str
@@ -37,6 +38,9 @@ __all__ = [
     "rsm",
     "rsm_agreement",
     "variance_explained",
+    "Factor",
+    "Moments",
+    "Statistics",
 ]
 
 

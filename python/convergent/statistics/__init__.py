@@ -1,1 +1,18 @@
 """What one pass over the data keeps, and from which the measures follow."""
+
+from __future__ import annotations
+
+from convergent.statistics.builder import StatisticsBuilder
+from convergent.statistics.collected import LayerStatistics, Statistics
+from convergent.statistics.factor import Factor
+from convergent.statistics.moments import Moments
+from convergent.statistics.row_sample import RowSample
+
+__all__ = [
+    "Factor",
+    "LayerStatistics",
+    "Moments",
+    "RowSample",
+    "Statistics",
+    "StatisticsBuilder",
+]

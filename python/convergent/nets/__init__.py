@@ -1,0 +1,36 @@
+"""Build networks, train them from many seeds, collect their statistics. Needs PyTorch."""
+
+from __future__ import annotations
+
+try:
+    import safetensors
+    import torch
+except ImportError as error:
+    raise ImportError(
+        "convergent.nets needs PyTorch and safetensors; install them with: "
+        'pip install "convergent[full]"'
+    ) from error
+
+from convergent.nets.checkpoints import load_checkpoint, save_checkpoint
+from convergent.nets.datasets import ImageDataset, batches, digits
+from convergent.nets.extraction import collect
+from convergent.nets.models import MODELS, ConvNet, build_model
+from convergent.nets.training import checkpoint_paths, default_checkpoints, load_network, train
+
+__all__ = [
+    "MODELS",
+    "ConvNet",
+    "ImageDataset",
+    "batches",
+    "build_model",
+    "checkpoint_paths",
+    "collect",
+    "default_checkpoints",
+    "digits",
+    "load_checkpoint",
+    "load_network",
+    "save_checkpoint",
+    "train",
+]
+
+del safetensors, torch

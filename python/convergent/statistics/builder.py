@@ -1,0 +1,287 @@
+"""The streaming side of the statistics: batches of activations in, statistics out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convergent import _validate
+from convergent.statistics.collected import LayerStatistics, Statistics, check_labels
+from convergent.statistics.factor import Factor
+from convergent.statistics.moments import Moments
+from convergent.statistics.row_sample import RowSample
+
+_BATCH_BYTES = 1 << 26
+VIEWS = ("positions", "images")
+
+
+class StatisticsBuilder:
+    """Streams the activations of several networks, layer by layer, into `Statistics`.
+
+    Parameters
+    ----------
+    networks : sequence of str
+        The networks' names.
+    views : sequence of {"positions", "images"}
+        What to keep: moments, factor and rows belong to the positions view.
+    factor : bool
+        Whether to keep the joint triangular factor.
+    n_rows : int
+        Rows of the positions view to sample.
+    max_units : int
+        Largest number of flattened units to keep in the images view; which ones depends on `seed`
+        and on the number of units only.
+    seed : int
+        For the sample and the choice of units.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convergent.statistics import StatisticsBuilder
+    >>> builder = StatisticsBuilder(["a", "b"])
+    >>> for x in np.random.default_rng(0).normal(size=(5, 20, 4)):
+    ...     builder.update("dense", {"a": x, "b": -x}, {"a": x, "b": -x})
+    >>> builder.finish().layers["dense"]
+    LayerStatistics('dense', widths=[4, 4], moments of 100 examples, factor, 100 rows, 100 images)
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[str],
+        *,
+        views: Sequence[str] = VIEWS,
+        factor: bool = True,
+        n_rows: int = 60_000,
+        max_units: int = 1_000,
+        seed: int = 0,
+    ) -> None:
+        self._networks = tuple(networks)
+        if not self._networks or len(set(self._networks)) != len(self._networks):
+            raise ValueError(f"`networks` must be different names, got {list(networks)}")
+        if not all(isinstance(network, str) for network in self._networks):
+            raise TypeError(f"`networks` must be names, got {list(networks)}")
+        if isinstance(views, str) or not views:
+            raise ValueError(f"`views` must be a list of {', '.join(VIEWS)}, got {views!r}")
+        self._views = tuple(_validate.choice(view, "views", VIEWS) for view in views)
+        self._factor = bool(factor)
+        self._n_rows = _validate.integer(n_rows, "n_rows", low=1)
+        self._max_units = _validate.integer(max_units, "max_units", low=1)
+        self._seed = _validate.integer(seed, "seed", low=0, high=2**63 - 1)
+        self._positions: dict[str, _PositionsStream] = {}
+        self._images: dict[str, _ImagesStream] = {}
+
+    def update(
+        self,
+        layer: str,
+        positions: Mapping[str, Any] | None = None,
+        images: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add one batch of one layer.
+
+        Parameters
+        ----------
+        layer : str
+            The layer's name.
+        positions : mapping from network to array of float, shape (n_positions, n_units)
+            The batch's positions view; ignored if that view is not kept.
+        images : mapping from network to array of float, shape (n_images, ...)
+            The batch's images view, flattened here; ignored if that view is not kept.
+
+        Raises
+        ------
+        ValueError
+            If a network is missing, shapes do not fit, or a value is NaN or infinite.
+        """
+        if "positions" in self._views:
+            matrices = [
+                _validate.activations(value, name, min_examples=1)
+                for value, name in self._named(positions, "positions", layer)
+            ]
+            _refuse_unpaired([len(matrix) for matrix in matrices], "positions", layer)
+            if layer not in self._positions:
+                widths = [matrix.shape[1] for matrix in matrices]
+                self._positions[layer] = _PositionsStream(
+                    layer, widths, self._factor, self._n_rows, self._seed
+                )
+            self._positions[layer].update(matrices)
+        if "images" in self._views:
+            arrays = [
+                image_array(value, name) for value, name in self._named(images, "images", layer)
+            ]
+            _refuse_unpaired([len(array) for array in arrays], "images", layer)
+            if layer not in self._images:
+                self._images[layer] = _ImagesStream(layer, arrays, self._max_units, self._seed)
+            self._images[layer].update(arrays)
+
+    def _named(
+        self, values: Mapping[str, Any] | None, kind: str, layer: str
+    ) -> list[tuple[Any, str]]:
+        """Return the networks' values in order, each with the name that messages give it."""
+        given = values or {}
+        if set(given) != set(self._networks):
+            raise ValueError(
+                f"`{kind}` of layer {layer!r} must be given for {', '.join(self._networks)}, "
+                f"got {', '.join(given) or 'none'}"
+            )
+        return [(given[name], f"{kind}[{name!r}] of layer {layer!r}") for name in self._networks]
+
+    def finish(
+        self, *, labels: Any = None, settings: Mapping[str, Any] | None = None
+    ) -> Statistics:
+        """Return what was kept; the builder may go on streaming afterwards.
+
+        Parameters
+        ----------
+        labels : array, shape (n_images,), or None
+            Numbers or text, in the order of the images.
+        settings : mapping or None
+            JSON values that say how the activations came about; the builder adds its own.
+
+        Raises
+        ------
+        ValueError
+            If nothing was streamed, or the layers or `labels` differ in images.
+        """
+        names = list(self._positions or self._images)
+        if not names:
+            raise ValueError("there must be at least one batch, got none")
+        counts = {name: stream.n_images for name, stream in self._images.items()}
+        if len(set(counts.values())) > 1:
+            raise ValueError(f"every layer must have seen the same images, got {counts}")
+        n_images = next(iter(counts.values()), None)
+        return Statistics(
+            {name: self._finish_layer(name) for name in names},
+            self._networks,
+            None if labels is None else check_labels(labels, n_images),
+            {
+                **(settings or {}),
+                "views": list(self._views),
+                "n_rows": self._n_rows,
+                "max_units": self._max_units,
+                "seed": self._seed,
+                "n_images": n_images,
+            },
+        )
+
+    def _finish_layer(self, name: str) -> LayerStatistics:
+        positions, images = self._positions.get(name), self._images.get(name)
+        widths = positions.moments.widths if positions else images.widths if images else ()
+        return LayerStatistics(
+            name,
+            self._networks,
+            widths,
+            positions.moments if positions else None,
+            positions.factor if positions else None,
+            positions.sample.rows if positions else [],
+            images.joined() if images else [],
+            images.units if images else [],
+        )
+
+
+class _PositionsStream:
+    """Moments, factor and rows of one layer."""
+
+    def __init__(
+        self, layer: str, widths: Sequence[int], factor: bool, n_rows: int, seed: int
+    ) -> None:
+        self._layer = layer
+        self.moments = Moments(widths)
+        self.factor = Factor(widths) if factor else None
+        self.sample = RowSample(n_rows, widths, seed)
+
+    def update(self, matrices: list[_validate.Floats]) -> None:
+        _refuse_other_widths(self.moments.widths, matrices, self._layer)
+        self.moments.update_checked(matrices)
+        self.sample.update_checked(matrices)
+        if self.factor is not None:
+            self.factor.update(matrices)
+
+
+class _ImagesStream:
+    """The chosen units of every image of one layer."""
+
+    def __init__(
+        self, layer: str, arrays: Sequence[NDArray[Any]], max_units: int, seed: int
+    ) -> None:
+        self._layer = layer
+        self.widths = tuple(int(np.prod(array.shape[1:])) for array in arrays)
+        self.units = [choose_units(width, max_units, seed) for width in self.widths]
+        self._chunks: list[list[NDArray[np.float32]]] = [[] for _ in arrays]
+        self.n_images = 0
+
+    def update(self, arrays: list[NDArray[Any]]) -> None:
+        flat = [array.reshape(len(array), -1) for array in arrays]
+        _refuse_other_widths(self.widths, flat, self._layer)
+        chosen = []
+        for i, (array, units) in enumerate(zip(flat, self.units)):
+            with np.errstate(over="ignore"):
+                values = np.ascontiguousarray(array[:, units], dtype=np.float32)
+            _validate.refuse_non_finite(values, f"images[{i}] of layer {self._layer!r}")
+            chosen.append(values)
+        for chunks, values in zip(self._chunks, chosen):
+            chunks.append(values)
+        self.n_images += len(flat[0])
+
+    def joined(self) -> list[NDArray[np.float32]]:
+        """Return one array a network; one network's chunks at a time are held twice."""
+        for chunks in self._chunks:
+            chunks[:] = [np.concatenate(chunks)]
+        return [chunks[0] for chunks in self._chunks]
+
+
+def choose_units(n_units: int, max_units: int, seed: int) -> NDArray[np.int64]:
+    """Return a seeded choice of at most `max_units` of `n_units` units, ascending."""
+    if n_units <= max_units:
+        return np.arange(n_units, dtype=np.int64)
+    generator = np.random.default_rng([seed, n_units])
+    return np.sort(generator.choice(n_units, size=max_units, replace=False)).astype(np.int64)
+
+
+def image_array(value: Any, name: str) -> NDArray[Any]:
+    """Return activations whose first axis counts the images: real numbers, two or four axes."""
+    array = np.asarray(value)
+    if array.dtype.kind == "c":
+        raise TypeError(f"`{name}` must be real, got complex values ({array.dtype})")
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"`{name}` must be an array of numbers, got dtype {array.dtype}")
+    if array.ndim not in (2, 4) or array.size == 0:
+        raise ValueError(
+            f"`{name}` must be (n_images, n_units) or (n_images, n_channels, height, width), "
+            f"not empty, got shape {array.shape}"
+        )
+    return array
+
+
+def image_batches(arrays: Mapping[str, Any]) -> Iterator[dict[str, NDArray[Any]]]:
+    """Yield the same images of every network, at most about 64 MiB of the largest array at once."""
+    images = {network: image_array(value, network) for network, value in arrays.items()}
+    counts = [len(array) for array in images.values()]
+    if len(set(counts)) > 1:
+        raise ValueError(f"`arrays` must have the same images in every network, got {counts}")
+    image_bytes = max(array.nbytes // len(array) for array in images.values())
+    step = max(1, _BATCH_BYTES // max(1, image_bytes))
+    for start in range(0, counts[0], step):
+        yield {network: array[start : start + step] for network, array in images.items()}
+
+
+def positions_view(images: NDArray[Any]) -> NDArray[Any]:
+    """Return the positions view: (n, c, h, w) becomes (n h w, c), a matrix stays as it is."""
+    if images.ndim == 2:
+        return images
+    return images.transpose(0, 2, 3, 1).reshape(-1, images.shape[1])
+
+
+def _refuse_unpaired(counts: list[int], noun: str, layer: str) -> None:
+    if len(set(counts)) > 1:
+        raise ValueError(f"the networks must have as many {noun} in layer {layer!r}, got {counts}")
+
+
+def _refuse_other_widths(
+    widths: tuple[int, ...], matrices: Sequence[NDArray[Any]], layer: str
+) -> None:
+    found = tuple(matrix.shape[1] for matrix in matrices)
+    if found != widths:
+        raise ValueError(f"layer {layer!r} must keep widths {list(widths)}, got {list(found)}")

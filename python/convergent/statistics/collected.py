@@ -1,0 +1,340 @@
+"""What a pass over the data kept of every layer, in memory and as a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convergent.statistics import storage
+from convergent.statistics.factor import Factor
+from convergent.statistics.moments import Moments
+
+FORMAT = "convergent.Statistics/1"
+MANIFEST = "statistics.json"
+_LABELS = "labels.npy"
+_LABEL_KINDS = "biufU"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LayerStatistics:
+    """What one layer of every network left behind, networks in the same order throughout.
+
+    The positions view has channels as units and every image position as an example; the images view
+    has every image as an example and its flattened units, at most ``max_units`` of them.
+    """
+
+    name: str
+    """The layer's name."""
+    networks: tuple[str, ...]
+    """The networks' names."""
+    widths: tuple[int, ...]
+    """Units of each network in the positions view (in the images view where there is no other)."""
+    moments: Moments | None
+    """Joint moments of the positions view; None if that view was not collected."""
+    factor: Factor | None
+    """Joint triangular factor of the positions view; None if it was not collected."""
+    rows: list[NDArray[np.float32]]
+    """Paired sample of the positions view: float32 (n_rows, widths[i]) of each network."""
+    images: list[NDArray[np.float32]]
+    """The images view: float32 (n_images, n_image_units) of each network."""
+    image_units: list[NDArray[np.int64]]
+    """Which flattened units the columns of `images` are: ascending int64 of each network."""
+
+    def __repr__(self) -> str:
+        kept = [
+            f"moments of {self.moments.n_examples} examples" if self.moments else "",
+            "factor" if self.factor else "",
+            f"{len(self.rows[0])} rows" if self.rows else "",
+            f"{len(self.images[0])} images" if self.images else "",
+        ]
+        return (
+            f"LayerStatistics({self.name!r}, widths={list(self.widths)}, "
+            f"{', '.join(part for part in kept if part)})"
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Statistics:
+    """What one pass over the data kept: the source of every measure.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convergent as cv
+    >>> x = np.random.default_rng(0).normal(size=(100, 5))
+    >>> statistics = cv.Statistics.from_arrays({"a": x, "b": 2.0 * x[:, :3]})
+    >>> statistics
+    Statistics(1 layer: activations; 2 networks: a, b)
+    >>> layer = statistics.layers["activations"]
+    >>> layer.widths, [rows.shape for rows in layer.rows]
+    ((5, 3), [(100, 5), (100, 3)])
+    """
+
+    layers: dict[str, LayerStatistics]
+    """The layers by name, in the order in which they were asked for."""
+    networks: tuple[str, ...]
+    """The networks' names."""
+    labels: NDArray[Any] | None
+    """Label of each image (numbers or text), or None."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """How the pass was made: plain JSON values."""
+
+    def __repr__(self) -> str:
+        return (
+            f"Statistics({_counted(list(self.layers), 'layer')}; "
+            f"{_counted(list(self.networks), 'network')})"
+        )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, Any],
+        *,
+        labels: Any = None,
+        layer: str = "activations",
+        factor: bool = True,
+        n_rows: int = 60_000,
+        max_units: int = 1_000,
+        seed: int = 0,
+    ) -> Statistics:
+        """Return the statistics of activations that are at hand; no torch is needed.
+
+        Parameters
+        ----------
+        arrays : mapping from network to array of float, shape (n_images, n_units) or (n_images,
+        n_channels, h, w)
+            Activations of the same images in every network; float32 or float64, read only, not
+            copied as a whole.
+        labels : array, shape (n_images,), or None
+            Numbers or text.
+        layer : str
+            Name to give the layer.
+        factor : bool
+            Whether to compute the joint triangular factor, which subspace matches need.
+        n_rows : int
+            Rows of the positions view to sample.
+        max_units : int
+            Largest number of flattened units to keep in the images view.
+        seed : int
+            For the sample and the choice of units.
+
+        Raises
+        ------
+        TypeError
+            If `arrays` is no mapping, or holds complex values.
+        ValueError
+            If shapes do not fit, or a value is NaN or infinite.
+        """
+        from convergent.statistics.builder import StatisticsBuilder, image_batches, positions_view
+
+        if not isinstance(arrays, Mapping):
+            raise TypeError(
+                f"`arrays` must map networks' names to arrays, got {type(arrays).__name__}"
+            )
+        builder = StatisticsBuilder(
+            list(arrays), factor=factor, n_rows=n_rows, max_units=max_units, seed=seed
+        )
+        for images in image_batches(arrays):
+            positions = {network: positions_view(value) for network, value in images.items()}
+            builder.update(layer, positions, images)
+        return builder.finish(labels=labels, settings={"source": "arrays"})
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write a folder and return its path.
+
+        Every file has a temporary name until it is whole, and the manifest comes last, so a killed
+        save leaves statistics that are refused, never ones that are wrong. Statistics that the
+        folder held are given up first.
+
+        Raises
+        ------
+        TypeError
+            If `settings` are no JSON values.
+        """
+        target = Path(folder)
+        manifest = self._manifest()
+        text = json.dumps(manifest, indent=1) + "\n"
+        target.mkdir(parents=True, exist_ok=True)
+        (target / MANIFEST).unlink(missing_ok=True)
+        for entry, layer in zip(manifest["layers"], self.layers.values()):
+            _save_layer(layer, target / entry["folder"])
+        if self.labels is not None:
+            storage.write_array(target / _LABELS, self.labels)
+        with storage.replacing(target / MANIFEST) as stream:
+            stream.write(text.encode())
+        return target
+
+    def _manifest(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "networks": list(self.networks),
+            "labels": self.labels is not None,
+            "settings": self.settings,
+            "layers": [
+                {
+                    "name": layer.name,
+                    "folder": _folder_name(index, layer.name),
+                    "widths": list(layer.widths),
+                    "moments": layer.moments is not None,
+                    "factor": layer.factor is not None,
+                    "rows": bool(layer.rows),
+                    "images": bool(layer.images),
+                }
+                for index, layer in enumerate(self.layers.values())
+            ],
+        }
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Statistics:
+        """Read a folder that `save` made; rows and images are memory-mapped, read-only.
+
+        Nothing in the folder is ever executed.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder holds no complete statistics, or a file is missing.
+        ValueError
+            If a file is truncated, or is not what the manifest says; the message names the file.
+        """
+        source = Path(folder)
+        manifest = _read_manifest(source)
+        networks = tuple(manifest["networks"])
+        layers = {
+            entry["name"]: _load_layer(source / entry["folder"], entry, networks)
+            for entry in manifest["layers"]
+        }
+        labels = None
+        if manifest["labels"]:
+            labels = np.array(storage.map_array(source / _LABELS))
+            for layer in layers.values():
+                if layer.images and len(layer.images[0]) != len(labels):
+                    raise ValueError(
+                        f"{source / _LABELS} must label {len(layer.images[0])} images, "
+                        f"got shape {labels.shape}"
+                    )
+        return cls(layers, networks, labels, manifest["settings"])
+
+
+def check_labels(labels: Any, n_images: int | None) -> NDArray[Any]:
+    """Return labels as an array, one an image."""
+    array = np.asarray(labels)
+    if array.ndim != 1 or array.dtype.kind not in _LABEL_KINDS:
+        raise ValueError(
+            f"`labels` must be one-dimensional numbers or text, got shape {array.shape} "
+            f"and dtype {array.dtype}"
+        )
+    if n_images is not None and len(array) != n_images:
+        raise ValueError(f"`labels` must label {n_images} images, got {len(array)}")
+    return array
+
+
+def _counted(names: list[str], noun: str) -> str:
+    listed = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}: {listed}"
+
+
+def _folder_name(index: int, layer: str) -> str:
+    """Return a folder name that is safe and unique whatever the layer's name."""
+    readable = re.sub(r"[^A-Za-z0-9_.]+", "-", layer)[:40].strip("-.")
+    return f"{index:03d}-{readable}".rstrip("-")
+
+
+def _save_layer(layer: LayerStatistics, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    if layer.moments is not None:
+        layer.moments.save(folder / "moments.npz")
+    if layer.factor is not None:
+        layer.factor.save(folder / "factor.npz")
+    for kind in ("rows", "images", "image_units"):
+        for i, array in enumerate(getattr(layer, kind)):
+            storage.write_array(folder / f"{kind}-{i:02d}.npy", array)
+
+
+def _load_layer(folder: Path, entry: dict[str, Any], networks: tuple[str, ...]) -> LayerStatistics:
+    widths = tuple(entry["widths"])
+    moments = Moments.load(folder / "moments.npz") if entry["moments"] else None
+    factor = Factor.load(folder / "factor.npz") if entry["factor"] else None
+    for name, part in (("moments", moments), ("factor", factor)):
+        if part is not None and tuple(part.widths) != widths:
+            raise ValueError(
+                f"{folder / name}.npz must have widths {list(widths)}, got {list(part.widths)}"
+            )
+    rows: list[NDArray[np.float32]] = []
+    images: list[NDArray[np.float32]] = []
+    image_units: list[NDArray[np.int64]] = []
+    for i, width in enumerate(widths):
+        if entry["rows"]:
+            first = rows[0] if rows else None
+            rows.append(_map_matrix(folder / f"rows-{i:02d}.npy", width, first))
+        if entry["images"]:
+            units = np.array(storage.map_array(folder / f"image_units-{i:02d}.npy"))
+            first = images[0] if images else None
+            images.append(_map_matrix(folder / f"images-{i:02d}.npy", len(units), first))
+            image_units.append(units)
+    return LayerStatistics(
+        entry["name"], networks, widths, moments, factor, rows, images, image_units
+    )
+
+
+def _map_matrix(
+    path: Path, n_columns: int, first: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    array = storage.map_array(path)
+    n_rows = array.shape[:1] if first is None else first.shape[:1]
+    if array.dtype != np.float32 or array.shape != (*n_rows, n_columns):
+        raise ValueError(
+            f"{path} must be float32 of shape {(*n_rows, n_columns)}, "
+            f"got {array.dtype} of shape {array.shape}"
+        )
+    return array
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if not path.exists():
+        raise FileNotFoundError(f"{folder} holds no complete statistics: {MANIFEST} is missing")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is truncated or no file of convergent's: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise ValueError(f"{path} must be of format {FORMAT}")
+    if not _is_whole(manifest):
+        raise ValueError(f"{path} is damaged: it does not describe statistics")
+    return manifest
+
+
+def _is_whole(manifest: dict[str, Any]) -> bool:
+    """Return whether a manifest has what loading reads, and names no path outside its folder."""
+    networks, layers = manifest.get("networks"), manifest.get("layers")
+    return (
+        isinstance(networks, list)
+        and all(isinstance(name, str) for name in networks)
+        and isinstance(manifest.get("labels"), bool)
+        and isinstance(manifest.get("settings"), dict)
+        and isinstance(layers, list)
+        and all(_is_whole_layer(entry, len(networks)) for entry in layers)
+    )
+
+
+def _is_whole_layer(entry: Any, n_networks: int) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("name"), str)
+        and re.fullmatch(r"[0-9]{3,}(-[A-Za-z0-9_.-]*)?", str(entry.get("folder"))) is not None
+        and isinstance(entry.get("widths"), list)
+        and len(entry["widths"]) == n_networks
+        and all(isinstance(width, int) for width in entry["widths"])
+        and all(
+            isinstance(entry.get(kind), bool) for kind in ("moments", "factor", "rows", "images")
+        )
+    )
