@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convergent.measures.assignment import match_units
+from convergent.measures.assignment import match_agreement, match_units
 from convergent.measures.indexes import cka
 from convergent.measures.information import BinnedUnits, bin_units, mutual_information
 from convergent.measures.subspace import SubspaceMatcher
@@ -57,11 +57,10 @@ def mutual_information_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arra
 def _matchings(similarity: NDArray[np.float64], threshold: float | None) -> tuple[Scalars, Arrays]:
     semi = match_units(similarity, "semi")
     one = match_units(similarity, "one_to_one")
-    agreement = float(np.mean(semi.y[one.x] == one.y))
     scalars = {
         "mean_semi": float(semi.values.mean()),
         "mean_one_to_one": float(one.values.mean()),
-        "agreement": agreement,
+        "agreement": match_agreement(similarity),
     }
     if threshold is not None:
         scalars["unmatched"] = float(np.mean(semi.values <= threshold))

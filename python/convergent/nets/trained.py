@@ -1,0 +1,81 @@
+"""The trained networks of a folder, found again by what their recipes say."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from convergent.nets.recipe import FILE, read_recipe
+from convergent.nets.training import checkpoint_paths, load_network
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedNetworks:
+    """Networks that were trained to their last epoch on the same data."""
+
+    checkpoints: dict[str, Path]
+    """The last checkpoint of each network."""
+    dataset: str
+    """Name of the data set that all were trained on."""
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Digest of each network's weights."""
+        return {
+            name: hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+            for name, path in self.checkpoints.items()
+        }
+
+    def load(self) -> dict[str, nn.Module]:
+        """Return the networks in evaluation mode."""
+        return {name: load_network(path) for name, path in self.checkpoints.items()}
+
+
+def trained_networks(
+    folder: str | os.PathLike[str], seeds: Iterable[int] | None = None
+) -> TrainedNetworks:
+    """Return the networks that `train` left in a folder.
+
+    Parameters
+    ----------
+    folder : path
+        What was given to `train` as `out`.
+    seeds : iterable of int, optional
+        Which of them; all by default.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no trained network, or not those of some seed.
+    ValueError
+        If a network was not trained to its end, or networks were trained on different data.
+    """
+    root = Path(folder)
+    found = {path.parent.name: path.parent for path in sorted(root.glob(f"*/{FILE}"))}
+    if seeds is not None:
+        names = [f"seed-{seed:02d}" for seed in seeds]
+        missing = [name for name in names if name not in found]
+        if missing:
+            raise FileNotFoundError(f"{root} holds no network {', '.join(missing)}")
+        found = {name: found[name] for name in names}
+    if not found:
+        raise FileNotFoundError(f"{root} holds no trained networks; run `convergent train` first")
+    recipes = {name: read_recipe(path) for name, path in found.items()}
+    datasets = {recipe["dataset"] for recipe in recipes.values()}
+    if len(datasets) > 1:
+        raise ValueError(f"the networks in {root} were trained on {', '.join(sorted(datasets))}")
+    last = {}
+    for name, path in found.items():
+        checkpoints = checkpoint_paths(path)
+        if recipes[name]["epochs"] not in checkpoints:
+            raise ValueError(
+                f"{path} is not trained to its end ({recipes[name]['epochs']} epochs); "
+                "run the same training again to go on"
+            )
+        last[name] = checkpoints[recipes[name]["epochs"]]
+    return TrainedNetworks(last, datasets.pop())
