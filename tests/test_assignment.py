@@ -226,12 +226,14 @@ def test_single_precision_is_summed_in_double(level: str) -> None:
 
 
 def test_sums_beyond_the_largest_float(level: str) -> None:
-    cost = np.random.default_rng(5).uniform(-1.0, 1.0, (50, 50))
-    for shape in ((50, 50), (30, 50), (50, 30)):
-        part = cost[: shape[0], : shape[1]]
-        np.testing.assert_array_equal(
-            cv.assign(np.ldexp(part, 1023))[1], cv.assign(np.ldexp(part, 900))[1]
-        )
+    a, b = np.random.default_rng(5).uniform(-1.0, 1.0, (2, 50))
+    for cost in (np.outer(a, b), np.subtract.outer(a, b) / 2, np.sign(a)[:, None] - 1e-9 * b**2):
+        cost[np.abs(cost) >= 1.0] = 0.5
+        for shape in ((50, 50), (30, 50), (50, 30)):
+            part = cost[: shape[0], : shape[1]]
+            np.testing.assert_array_equal(
+                cv.assign(np.ldexp(part, 1024))[1], cv.assign(np.ldexp(part, 900))[1]
+            )
 
 
 def test_one_allowed_column_a_row(level: str) -> None:
@@ -273,9 +275,8 @@ def test_invalid_costs_are_named(
     ):
         cost: Matrix = np.ones((70, 71), dtype=dtype, order=order)
         cost[position] = value
-        cost[69, 70] = value
         message = (
-            rf"`cost` must not hold NaN or {wrong} \(only .inf, which forbids a pair\), got 2 such "
+            rf"`cost` must not hold NaN or {wrong} \(only .inf, which forbids a pair\), got 1 such "
             rf"values, the first .*(nan|inf) at row {i}, column {j}$"
         )
         with pytest.raises(ValueError, match=message):
@@ -316,6 +317,16 @@ def test_kernel_refuses_other_dtypes() -> None:
         _core.kernels.assign(np.ones((2, 2), dtype=np.int64), False, False)
     with pytest.raises(ValueError, match="cost must be two-dimensional"):
         _core.kernels.assign(np.ones(2), False, False)
+
+
+def test_invalid_costs_are_counted(level: str) -> None:
+    cost = np.ones((70, 71))
+    cost[40:42, 5:] = np.nan
+    cost[3, 3] = np.inf
+    with pytest.raises(
+        ValueError, match=r"got 132 such values, the first nan at row 40, column 5$"
+    ):
+        cv.assign(cost)
 
 
 def run_python(program: str) -> str:

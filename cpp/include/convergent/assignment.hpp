@@ -42,10 +42,10 @@ enum class AssignmentStatus {
 ///
 /// Jonker and Volgenant (1987) on the dense matrix: column reduction where it is square, augmenting
 /// row reduction with a bound on its work, shortest augmenting paths: O(min^2 max) at worst.
-/// Arithmetic is in double for both scalars. A constant matrix gives the identity. Memory: O(n_rows
-/// + n_columns), and one copy of the matrix only if its shorter side is not the outer one of a
-/// unit-stride layout: if neither the rows of a wide or square matrix nor, in a tall or square one,
-/// the columns are contiguous.
+/// Arithmetic is in double for both scalars. A constant matrix gives the identity.
+///
+/// Extra memory: a few vectors, and one copy of the matrix only if its longer side is not the one
+/// that lies contiguously (of a square matrix: if neither side does).
 template <class Scalar>
 AssignmentStatus assign(const CostMatrix<Scalar>& cost, bool maximize,
                         const AssignmentOutput& output, const StopToken& stop);
