@@ -173,7 +173,7 @@ def _normalise(
 
 
 def _block_examples(x: Floats) -> int:
-    n_examples, n_units = x.shape
+    n_examples, n_units = int(x.shape[0]), int(x.shape[1])
     return max(1, _BLOCK_VALUES // n_units, min(n_units, n_examples // 4))
 
 
