@@ -12,8 +12,7 @@ from convergent import _validate
 from convergent._validate import Floats
 
 _DEAD = "their correlations are given as 0"
-_BLOCK_VALUES = 1 << 19
-_MIN_BLOCK_EXAMPLES = 512
+_BLOCK_VALUES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +62,12 @@ def correlation(x: Any, y: Any = None) -> NDArray[np.float64]:
         Once for each array that has constant units. A unit is constant if all its values are equal,
         bit for bit.
 
-    Notes ----- Three passes over blocks of rows, in float64 whatever the input: ranges, means, then
-    products of centred values, corrected for the rounding of the means. A large common offset costs
-    no accuracy, and no float64 copy of the input is made.
+    Notes
+    -----
+    Two passes over blocks of rows, in float64 whatever the input: ranges and means, then products
+    of centred values, corrected for the rounding of the means. A large common offset costs no
+    accuracy. No float64 copy of the input is made: a block takes 2 MiB, or at the most the size of
+    the result and a quarter of the examples.
 
     References
     ----------
@@ -93,22 +95,22 @@ def correlation(x: Any, y: Any = None) -> NDArray[np.float64]:
 
 
 def _standardise(x: Floats) -> _Standard:
-    """Find the range, then the mean of every unit: a pass for each."""
-    first = x[0].astype(np.float64)
+    """First pass: range and mean of every unit."""
     low, high = x[0].copy(), x[0].copy()
-    for rows in _blocks(x):
-        np.minimum(low, rows.min(axis=0), out=low)
-        np.maximum(high, rows.max(axis=0), out=high)
+    first = x[0].astype(np.float64)
+    total = np.zeros_like(first)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for rows in _blocks(x):
+            np.minimum(low, rows.min(axis=0), out=low)
+            np.maximum(high, rows.max(axis=0), out=high)
+            total += np.subtract(rows, first, dtype=np.float64).sum(axis=0)
+    # Where the sum overflows, the first example will do: the second pass corrects the mean.
+    total[~np.isfinite(total)] = 0.0
     magnitude = np.maximum(np.abs(low), np.abs(high)).astype(np.float64)
     exponent = np.maximum(np.frexp(magnitude)[1], -1000)  # 2**1074, for subnormals, is no float64
     scale = np.ldexp(1.0, -exponent)
-    offset = first * scale
-    total = np.zeros_like(offset)
-    for rows in _blocks(x):
-        scaled = np.multiply(rows, scale, dtype=np.float64)
-        scaled -= offset
-        total += scaled.sum(axis=0)
-    return _Standard(scale=scale, mean=offset + total / x.shape[0], dead=low == high)
+    mean = first * scale + total * scale / x.shape[0]
+    return _Standard(scale=scale, mean=mean, dead=low == high)
 
 
 def _correlate_within(x: Floats, standard: _Standard) -> NDArray[np.float64]:
@@ -142,7 +144,7 @@ def _correlate_between(
         np.zeros(n_x),
         np.zeros(n_y),
     )
-    step = min(_block_examples(n_x), _block_examples(n_y))
+    step = min(_block_examples(x), _block_examples(y))
     for start in range(0, n_examples, step):
         x_centred = x_standard.apply(x[start : start + step])
         y_centred = y_standard.apply(y[start : start + step])
@@ -170,10 +172,11 @@ def _normalise(
     return np.clip(products, -1.0, 1.0, out=products)
 
 
-def _block_examples(n_units: int) -> int:
-    return max(_MIN_BLOCK_EXAMPLES, _BLOCK_VALUES // n_units)
+def _block_examples(x: Floats) -> int:
+    n_examples, n_units = int(x.shape[0]), int(x.shape[1])
+    return max(1, _BLOCK_VALUES // n_units, min(n_units, n_examples // 4))
 
 
 def _blocks(x: Floats) -> list[Floats]:
-    step = _block_examples(x.shape[1])
+    step = _block_examples(x)
     return [x[start : start + step] for start in range(0, x.shape[0], step)]
