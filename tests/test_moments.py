@@ -173,6 +173,14 @@ def test_dead_stays_dead_over_merges() -> None:
     np.testing.assert_array_equal(moments.correlation(0, 0), [[0.0]])
 
 
+def test_constant_unit_is_kept_exactly() -> None:
+    x = np.random.default_rng(11).normal(size=(9_000, 2))
+    x[:, 0] = 0.1
+    moments = stream([x], 1_000)
+    assert moments.mean(0)[0] == 0.1
+    np.testing.assert_array_equal(moments.cross_product(0, 0)[0], 0.0)
+
+
 def test_standard_deviation_and_means_of_all_networks() -> None:
     x = np.random.default_rng(6).normal(size=(50, 3))
     moments = cv.Moments([2, 1]).update([x[:, :2], x[:, 2:]])

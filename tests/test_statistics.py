@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -396,14 +394,3 @@ def test_settings_that_are_no_json_are_refused_before_anything_is_lost(
     with pytest.raises(TypeError, match="JSON"):
         stream.finish(settings={"network": object()}).save(tmp_path)
     assert_equal(cv.Statistics.load(tmp_path), good)
-
-
-def test_import_is_light() -> None:
-    program = (
-        "import sys, convergent as cv; cv.Statistics, cv.Moments, cv.Factor; "
-        "print([name for name in ('torch', 'scipy', 'sklearn') if name in sys.modules])"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert found.stdout.strip() == "[]"
