@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from safetensors.torch import save
 from convergent.statistics import storage
 
 FORMAT = "convergent.checkpoint/1"
+_METADATA = "convergent"
 _PICKLE_PROTOCOLS = tuple(bytes([0x80, protocol]) for protocol in range(1, 6))
 
 
@@ -39,7 +41,9 @@ def save_checkpoint(
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
-    content = save(copies, metadata={"format": FORMAT, **(metadata or {})})
+    # One entry only: the library writes several in an order that differs from run to run.
+    header = json.dumps({"format": FORMAT, **(metadata or {})})
+    content = save(copies, metadata={_METADATA: header})
     with storage.replacing(path) as stream:
         stream.write(content)
     return Path(path)
@@ -69,7 +73,7 @@ def load_checkpoint(
     _refuse_pickle(path)
     try:
         with safe_open(path, framework="pt", device="cpu") as archive:
-            metadata = dict(archive.metadata() or {})
+            metadata = _metadata(archive.metadata() or {})
             tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
     except (SafetensorError, struct.error, OSError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is truncated or no safetensors file: {error}") from error
@@ -102,6 +106,13 @@ def fill(
         network.load_state_dict(dict(tensors), strict=True)
     except RuntimeError as error:
         raise ValueError(f"{path} holds weights of another network: {error}") from error
+
+
+def _metadata(header: Mapping[str, str]) -> dict[str, str]:
+    """Return our own entry if there is one, else all of another program's."""
+    if _METADATA not in header:
+        return dict(header)
+    return {str(name): str(value) for name, value in json.loads(header[_METADATA]).items()}
 
 
 def _refuse_pickle(path: str | os.PathLike[str]) -> None:

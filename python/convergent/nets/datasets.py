@@ -55,9 +55,9 @@ class ImageDataset:
         )
 
     def fingerprint(self) -> str:
-        """Return a digest of the training images and labels: what a network's weights depend on."""
+        """Return a digest of all images and labels."""
         digest = hashlib.sha256()
-        for array in (self.train_images, self.train_labels):
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
             digest.update(repr((array.shape, array.dtype.str)).encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:16]

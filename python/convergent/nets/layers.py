@@ -22,6 +22,8 @@ def corresponding_layers(
 ) -> dict[str, dict[str, str]]:
     """Return, for each layer by name, the module that stands for it in each network.
 
+    A layer that is named twice counts once.
+
     Parameters
     ----------
     networks : mapping from name to Module
@@ -33,8 +35,8 @@ def corresponding_layers(
     Raises
     ------
     ValueError
-        If a network has no such module (the message lists those it has), if the networks' lists
-        differ in length, or if a layer is named twice.
+        If a network has no such module (the message lists those it has), or if the networks'
+        lists differ in length.
     """
     found = {
         name: _matching_modules(name, networks[name], patterns)
@@ -46,8 +48,6 @@ def corresponding_layers(
     result: dict[str, dict[str, str]] = {}
     for modules in zip(*found.values()):
         layer = modules[0] if len(set(modules)) == 1 else " | ".join(modules)
-        if layer in result:
-            raise ValueError(f"`layers` must name each layer once, got {layer!r} twice")
         result[layer] = dict(zip(found, modules))
     if not result:
         raise ValueError("`layers` must name at least one layer, got none")

@@ -257,7 +257,9 @@ def image_array(value: Any, name: str) -> NDArray[Any]:
 
 def image_batches(arrays: Mapping[str, Any]) -> Iterator[dict[str, NDArray[Any]]]:
     """Yield the same images of every network, at most about 64 MiB of the largest array at once."""
-    images = {network: image_array(value, network) for network, value in arrays.items()}
+    images = {
+        network: image_array(value, f"arrays[{network!r}]") for network, value in arrays.items()
+    }
     counts = [len(array) for array in images.values()]
     if len(set(counts)) > 1:
         raise ValueError(f"`arrays` must have the same images in every network, got {counts}")

@@ -276,13 +276,20 @@ def _load_layer(folder: Path, entry: dict[str, Any], networks: tuple[str, ...]) 
             first = rows[0] if rows else None
             rows.append(_map_matrix(folder / f"rows-{i:02d}.npy", width, first))
         if entry["images"]:
-            units = np.array(storage.map_array(folder / f"image_units-{i:02d}.npy"))
+            units = _load_units(folder / f"image_units-{i:02d}.npy")
             first = images[0] if images else None
             images.append(_map_matrix(folder / f"images-{i:02d}.npy", len(units), first))
             image_units.append(units)
     return LayerStatistics(
         entry["name"], networks, widths, moments, factor, rows, images, image_units
     )
+
+
+def _load_units(path: Path) -> NDArray[np.int64]:
+    units = np.array(storage.map_array(path))
+    if units.dtype != np.int64 or units.ndim != 1:
+        raise ValueError(f"{path} must be int64 indices, got {units.dtype} of shape {units.shape}")
+    return units
 
 
 def _map_matrix(

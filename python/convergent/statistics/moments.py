@@ -208,7 +208,7 @@ class Moments:
         return np.flatnonzero(dead | (squares < np.finfo(np.float64).tiny))
 
     def cross_product(self, i: int, j: int, *, center: bool = True) -> Float64:
-        """Return ``X_i^T X_j``, centred unless `center` is False: float64 (widths[i], widths[j])."""
+        """Return ``X_i^T X_j``, of centred units if `center`: float64 (widths[i], widths[j])."""
         self._require(1)
         i, j = self._index(i, "i"), self._index(j, "j")
         self._settle()
@@ -241,6 +241,9 @@ class Moments:
             If there are fewer than two examples, or no such network.
         """
         self._require(2)
+        i, j = self._index(i, "i"), self._index(j, "j")
+        if i > j:
+            return np.ascontiguousarray(self.correlation(j, i).T)
         product = self.cross_product(i, j)
         product *= self._inverse_norms(i)[:, np.newaxis]
         product *= self._inverse_norms(j)

@@ -82,7 +82,7 @@ class RowSample:
 
     @property
     def rows(self) -> list[NDArray[np.float32]]:
-        """The rows kept, in the order of the stream: float32 (n_kept, widths[i]) of each network."""
+        """The rows kept, in the stream's order: float32 (n_kept, widths[i]) of each network."""
         order = np.argsort(self._indices[: self._n_kept])
         return [rows[order] for rows in self._rows]
 

@@ -14,6 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT_KEY = "format"
+_UNREADABLE = (
+    AttributeError,  # an array where an archive is expected: no context manager
+    TypeError,
+    ValueError,
+    OSError,
+    EOFError,
+    KeyError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @contextmanager
@@ -50,13 +60,11 @@ def read_arrays(path: str | os.PathLike[str], format_name: str) -> dict[str, NDA
         If the file is truncated, was changed, holds pickled objects, or holds something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it is no npz archive")
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise ValueError(f"{path} is truncated or no file of convergent's: {error}") from error
     found = arrays.pop(FORMAT_KEY, None)
     if found is None or str(found) != format_name:
@@ -85,7 +93,7 @@ def map_array(path: str | os.PathLike[str]) -> NDArray[Any]:
         expected = mapped.offset + mapped.nbytes
     except FileNotFoundError:
         raise
-    except (ValueError, OSError, EOFError) as error:
+    except _UNREADABLE as error:
         raise ValueError(f"{path} is truncated or no file of convergent's: {error}") from error
     if Path(path).stat().st_size != expected:
         raise ValueError(f"{path} must have {expected} bytes, got {Path(path).stat().st_size}")

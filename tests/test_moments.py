@@ -1,0 +1,355 @@
+from __future__ import annotations
+
+import pickle
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import convergent as cv
+import numpy as np
+import pytest
+from convergent.statistics import storage
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tests.reference import moments as reference
+
+
+@st.composite
+def paired_activations(draw: st.DrawFn) -> list[NDArray[Any]]:
+    """Draw activations of two networks with dead, constant and duplicated units, in any layout."""
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n_examples = draw(st.integers(2, 40))
+    dtype = draw(st.sampled_from([np.float32, np.float64]))
+    result = []
+    for width in (draw(st.integers(1, 6)), draw(st.integers(1, 6))):
+        scale = draw(st.sampled_from([1e-3, 1.0, 1e3]))
+        array = scale * generator.normal(size=(n_examples, width)) + draw(st.integers(-9, 9))
+        for unit in range(width):
+            kind = draw(st.sampled_from(["plain", "rectified", "dead", "constant", "duplicate"]))
+            if kind == "rectified":
+                array[:, unit] = np.maximum(array[:, unit], 0.0)
+            elif kind == "dead":
+                array[:, unit] = 0.0
+            elif kind == "constant":
+                array[:, unit] = generator.normal()
+            elif kind == "duplicate":
+                array[:, unit] = array[:, 0]
+        result.append(_laid_out(array.astype(dtype), draw(st.sampled_from("CFSR"))))
+    return result
+
+
+def _laid_out(array: NDArray[Any], layout: str) -> NDArray[Any]:
+    if layout == "F":
+        return np.asfortranarray(array)
+    if layout == "S":
+        return np.repeat(np.repeat(array, 2, axis=0), 3, axis=1)[::2, ::3]
+    if layout == "R":
+        array.setflags(write=False)
+    return array
+
+
+def stream(arrays: list[NDArray[Any]], batch_size: int) -> cv.Moments:
+    moments = cv.Moments([array.shape[1] for array in arrays])
+    for start in range(0, len(arrays[0]), batch_size):
+        moments.update([array[start : start + batch_size] for array in arrays])
+    return moments
+
+
+@given(arrays=paired_activations(), batch_size=st.integers(1, 50))
+@settings(max_examples=60, deadline=None)
+def test_agrees_with_definition(arrays: list[NDArray[Any]], batch_size: int) -> None:
+    moments = stream(arrays, batch_size)
+    assert moments.n_examples == len(arrays[0])
+    for i, x in enumerate(arrays):
+        np.testing.assert_allclose(moments.mean(i), reference.mean(x), rtol=1e-12, atol=1e-12)
+        for j, y in enumerate(arrays):
+            scale = np.abs(x).max() * np.abs(y).max() + 1e-12
+            covariance = reference.covariance(x, y)
+            np.testing.assert_allclose(
+                moments.covariance(i, j), covariance, rtol=1e-11, atol=1e-13 * scale
+            )
+            found = moments.correlation(i, j)
+            np.testing.assert_allclose(found, reference.correlation(x, y), rtol=0, atol=1e-9)
+            assert np.abs(found).max() <= 1.0
+
+
+@given(arrays=paired_activations(), cut=st.integers(0, 40))
+@settings(max_examples=40, deadline=None)
+def test_merge_of_parts_is_the_whole(arrays: list[NDArray[Any]], cut: int) -> None:
+    cut = min(cut, len(arrays[0]) - 1)
+    whole = stream(arrays, 5)
+    parts = [cv.Moments(whole.widths), cv.Moments(whole.widths)]
+    if cut:
+        parts[0].update([array[:cut] for array in arrays])
+    parts[1].update([array[cut:] for array in arrays])
+    before = parts[1].mean(0)
+    merged = parts[0].merge(parts[1])
+    assert merged is parts[0]
+    assert merged.n_examples == whole.n_examples
+    np.testing.assert_array_equal(parts[1].mean(0), before)
+    np.testing.assert_allclose(merged.mean(), whole.mean(), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        merged.covariance(0, 1), whole.covariance(0, 1), rtol=1e-9, atol=1e-9
+    )
+    np.testing.assert_allclose(merged.correlation(0, 1), whole.correlation(0, 1), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_batch_size_changes_nothing(dtype: type[np.floating[Any]]) -> None:
+    generator = np.random.default_rng(1)
+    # Two blocks of 4,096 rows and a rest.
+    x = np.add(generator.normal(size=(9_000, 4)), [0.0, 10.0, 1e3, 1e5]).astype(dtype)
+    y = np.maximum(generator.normal(size=(9_000, 3)) + x[:, :3], 0.0).astype(dtype)
+    results = [stream([x, y], size) for size in (1, 7, 128, 9_000)]
+    for result in results[1:]:
+        np.testing.assert_array_equal(result.mean(), results[0].mean())
+        np.testing.assert_array_equal(result.covariance(0, 1), results[0].covariance(0, 1))
+        np.testing.assert_array_equal(result.correlation(0, 0), results[0].correlation(0, 0))
+    exact = np.corrcoef(x.astype(np.float64).T, y.astype(np.float64).T)
+    np.testing.assert_allclose(results[0].correlation(0, 1), exact[:4, 4:], rtol=0, atol=1e-10)
+
+
+def test_reading_in_between_changes_no_more_than_rounding() -> None:
+    x = np.random.default_rng(2).normal(size=(500, 3)) + 100.0
+    undisturbed = stream([x], 7)
+    read = cv.Moments([3])
+    for start in range(0, 500, 7):
+        read.update([x[start : start + 7]]).mean()
+    np.testing.assert_allclose(read.covariance(0, 0), undisturbed.covariance(0, 0), rtol=1e-11)
+    np.testing.assert_allclose(read.mean(), undisturbed.mean(), rtol=1e-14)
+
+
+def test_large_offset_changes_no_correlation() -> None:
+    generator = np.random.default_rng(3)
+    x = generator.normal(size=(20_000, 5))
+    y = generator.normal(size=(20_000, 4)) + x[:, :4]
+    plain, shifted = stream([x, y], 128), stream([x + 1e6, y + 1e6], 128)
+    for i, j in ((0, 0), (0, 1), (1, 1)):
+        np.testing.assert_allclose(
+            shifted.correlation(i, j), plain.correlation(i, j), rtol=0, atol=1e-9
+        )
+
+
+def test_stream_with_drifting_mean_does_not_cancel() -> None:
+    generator = np.random.default_rng(4)
+    x = generator.normal(size=(20_000, 2)) + np.linspace(-1e7, 1e7, 20_000)[:, np.newaxis]
+    x[:, 1] = -x[:, 1]
+    expected = np.cov(x.T)
+    np.testing.assert_allclose(stream([x], 64).covariance(0, 0), expected, rtol=1e-12)
+
+
+def test_dead_units_have_zero_correlation_and_spread() -> None:
+    generator = np.random.default_rng(5)
+    x = generator.normal(size=(10_000, 5)).astype(np.float32)
+    x[:, 1] = 0.0
+    x[:, 2] = 0.1
+    x[:, 3] = 1e30
+    moments = stream([x], 33)
+    np.testing.assert_array_equal(moments.dead_units(0), [1, 2, 3])
+    np.testing.assert_array_equal(moments.std(0)[1:4], 0.0)
+    correlation = moments.correlation(0, 0)
+    np.testing.assert_array_equal(correlation[1:4], 0.0)
+    np.testing.assert_array_equal(correlation[:, 1:4], 0.0)
+    np.testing.assert_allclose(correlation[[0, 4], [0, 4]], 1.0, rtol=0, atol=1e-14)
+
+
+def test_units_that_vary_by_rounding_only_are_dead() -> None:
+    x = np.full((1_000, 2), 1.0)
+    x[::2, 0] += 2.0 * np.finfo(np.float64).eps
+    x[::2, 1] += 1e-12
+    moments = cv.Moments([2]).update([x])
+    np.testing.assert_array_equal(moments.dead_units(0), [0])
+    np.testing.assert_array_equal(moments.correlation(0, 0)[0], 0.0)
+
+
+def test_dead_stays_dead_over_merges() -> None:
+    x = np.full((700, 1), 0.1)
+    moments = stream([x], 13)
+    for _ in range(20):
+        moments.merge(stream([x], 17))
+    np.testing.assert_array_equal(moments.dead_units(0), [0])
+    np.testing.assert_array_equal(moments.correlation(0, 0), [[0.0]])
+
+
+def test_constant_unit_is_kept_exactly() -> None:
+    x = np.random.default_rng(11).normal(size=(9_000, 2))
+    x[:, 0] = 0.1
+    moments = stream([x], 1_000)
+    assert moments.mean(0)[0] == 0.1
+    np.testing.assert_array_equal(moments.cross_product(0, 0)[0], 0.0)
+
+
+def test_standard_deviation_and_means_of_all_networks() -> None:
+    x = np.random.default_rng(6).normal(size=(50, 3))
+    moments = cv.Moments([2, 1]).update([x[:, :2], x[:, 2:]])
+    np.testing.assert_allclose(moments.std(), x.std(axis=0, ddof=1), rtol=1e-12)
+    np.testing.assert_allclose(moments.mean(), x.mean(axis=0), rtol=1e-12)
+    np.testing.assert_array_equal(moments.mean(1), moments.mean()[2:])
+
+
+def test_covariance_of_networks_is_transposed_when_swapped() -> None:
+    x = np.random.default_rng(7).normal(size=(50, 5))
+    moments = cv.Moments([2, 3]).update([x[:, :2], x[:, 2:]])
+    np.testing.assert_array_equal(moments.covariance(1, 0), moments.covariance(0, 1).T)
+    np.testing.assert_array_equal(moments.correlation(1, 0), moments.correlation(0, 1).T)
+
+
+def test_cross_product_with_and_without_centring() -> None:
+    x = np.random.default_rng(8).normal(size=(50, 5)) + 3.0
+    moments = cv.Moments([2, 3]).update([x[:, :2], x[:, 2:]])
+    centred = x - x.mean(axis=0)
+    np.testing.assert_allclose(
+        moments.cross_product(1, 0), centred[:, 2:].T @ centred[:, :2], rtol=1e-10
+    )
+    np.testing.assert_allclose(
+        moments.cross_product(0, 1, center=False), x[:, :2].T @ x[:, 2:], rtol=1e-12
+    )
+
+
+def test_results_are_not_views_of_the_state() -> None:
+    moments = cv.Moments([2]).update([np.random.default_rng(9).normal(size=(10, 2))])
+    for read in (moments.mean, moments.std):
+        read(0)[:] = 7.0
+        assert not (read(0) == 7.0).any()
+    moments.cross_product(0, 0)[:] = 7.0
+    assert not (moments.cross_product(0, 0) == 7.0).any()
+
+
+def test_update_makes_no_float64_copy_of_a_large_batch() -> None:
+    x = np.ones((400_000, 32), dtype=np.float32)
+    x[::3] = 2.0
+    moments = cv.Moments([32])
+    tracemalloc.start()
+    moments.update([x])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < x.nbytes / 3  # a float64 copy would be twice the array
+
+
+def test_save_and_load_give_the_same_numbers(tmp_path: Path) -> None:
+    x = np.random.default_rng(10).normal(size=(300, 5))
+    moments = stream([x[:, :2], x[:, 2:]], 11)
+    path = moments.save(tmp_path / "moments")
+    assert path == tmp_path / "moments"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["moments"]
+    loaded = cv.Moments.load(path)
+    assert repr(loaded) == "Moments(widths=[2, 3], n_examples=300)"
+    for both in (moments, loaded):
+        both.update([x[:9, :2], x[:9, 2:]])
+    np.testing.assert_array_equal(loaded.mean(), moments.mean())
+    np.testing.assert_array_equal(loaded.correlation(0, 1), moments.correlation(0, 1))
+
+
+def test_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = cv.Moments([1]).update([np.ones((3, 1))]).save(tmp_path / "moments.npz")
+    before = path.read_bytes()
+
+    def failing(stream: Any, **_arrays: Any) -> None:
+        stream.write(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(np, "savez", failing)
+    with pytest.raises(OSError, match="disk full"):
+        cv.Moments([1]).update([np.ones((5, 1))]).save(path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["moments.npz"]
+
+
+class Trap:
+    """Writes a file if it is ever unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_load_refuses_truncated_foreign_and_pickled_files(tmp_path: Path) -> None:
+    path = cv.Moments([3]).update([np.eye(3)]).save(tmp_path / "moments.npz")
+    content = path.read_bytes()
+    for length in (0, 3, 100, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=r"moments\.npz is truncated or no file"):
+            cv.Moments.load(path)
+    flipped = bytearray(content)
+    flipped[content.index(b"product_0_0") + 200] ^= 1
+    path.write_bytes(flipped)
+    with pytest.raises(ValueError, match=r"moments\.npz is truncated or no file"):
+        cv.Moments.load(path)
+    np.savez(path, other=np.ones(3))
+    with pytest.raises(ValueError, match=r"moments\.npz must hold convergent\.Moments/1, got None"):
+        cv.Moments.load(path)
+    storage.write_arrays(path, "convergent.Moments/1", {"widths": np.array([3])})
+    with pytest.raises(ValueError, match=r"moments\.npz must hold convergent\.Moments/1: 'n_ex"):
+        cv.Moments.load(path)
+    path.write_bytes(pickle.dumps(Trap(tmp_path / "executed")))
+    with pytest.raises(ValueError, match=r"moments\.npz is truncated or no file"):
+        cv.Moments.load(path)
+    assert not (tmp_path / "executed").exists()
+    with pytest.raises(FileNotFoundError):
+        cv.Moments.load(tmp_path / "absent.npz")
+
+
+def test_load_refuses_wrong_shapes(tmp_path: Path) -> None:
+    path = tmp_path / "moments.npz"
+    arrays = {"widths": [2], "n_examples": 5, "mean_0": np.zeros(2), "product_0_0": np.zeros(4)}
+    named = {name: np.asarray(value) for name, value in arrays.items()}
+    storage.write_arrays(path, "convergent.Moments/1", named)
+    with pytest.raises(ValueError, match=r"must have shape \(2, 2\), got \(4,\)"):
+        cv.Moments.load(path)
+
+
+@pytest.mark.parametrize(
+    ("batch", "error", "message"),
+    [
+        ([np.ones((3, 2))], ValueError, "`batch` must hold 2 networks, got 1"),
+        ([np.ones((3, 2)), np.ones((3, 2))], ValueError, r"`batch\[1\]` must have 3 units, got 2"),
+        (
+            [np.ones((3, 2)), np.ones((4, 3))],
+            ValueError,
+            r"`batch\[1\]` must have as many examples as `batch\[0\]`, got 4 and 3",
+        ),
+        ([np.full((3, 2), np.nan), np.ones((3, 3))], ValueError, r"`batch\[0\]` must be finite"),
+        ([np.full((3, 2), np.inf), np.ones((3, 3))], ValueError, r"`batch\[0\]` must be finite"),
+        ([np.ones((3, 2)), np.full((3, 3), -1e141)], ValueError, r"must be below 1e\+140"),
+        ([np.ones((3, 2)) * 1j, np.ones((3, 3))], TypeError, "must be real"),
+        ([np.ones((3, 2), dtype=object), np.ones((3, 3))], ValueError, "array of numbers"),
+        ([np.ones((0, 2)), np.ones((0, 3))], ValueError, "must not be empty"),
+        ([np.ones(3), np.ones((3, 3))], ValueError, "must be two-dimensional"),
+        (np.float64(3.0), TypeError, "must be a list of matrices"),
+    ],
+)
+def test_update_refuses(batch: Any, error: type[Exception], message: str) -> None:
+    moments = cv.Moments([2, 3])
+    with pytest.raises(error, match=message):
+        moments.update(batch)
+    assert moments.n_examples == 0
+
+
+def test_other_refusals() -> None:
+    with pytest.raises(TypeError, match="`widths` must be a sequence of whole numbers, got 3"):
+        cv.Moments(3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="`widths` must hold at least one network, got none"):
+        cv.Moments([])
+    with pytest.raises(ValueError, match=r"`widths\[1\]` must be at least 1, got 0"):
+        cv.Moments([2, 0])
+    with pytest.raises(TypeError, match=r"`widths\[0\]` must be a whole number, got 2.5"):
+        cv.Moments([2.5])  # type: ignore[list-item]
+    moments = cv.Moments([2])
+    with pytest.raises(ValueError, match="there must be at least 1 examples, got 0"):
+        moments.mean()
+    moments.update([np.ones((1, 2))])
+    for read in (moments.covariance, moments.correlation):
+        with pytest.raises(ValueError, match="there must be at least 2 examples, got 1"):
+            read(0, 0)
+    with pytest.raises(ValueError, match="there must be at least 2 examples, got 1"):
+        moments.std(0)
+    with pytest.raises(ValueError, match="`network` must be between 0 and 0, got 1"):
+        moments.mean(1)
+    with pytest.raises(TypeError, match="`other` must be Moments, got int"):
+        moments.merge(3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"`other` must have the widths \[2\], got \[3\]"):
+        moments.merge(cv.Moments([3]))
