@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convergent._warnings import ConvergenceWarning, DeadUnitWarning
+from convergent.measures.subspace import Match, SubspaceMatcher, max_match
+from convergent.statistics.factor import Factor
 
 if TYPE_CHECKING:
     __version__: str
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ConvergenceWarning",
     "DeadUnitWarning",
+    "Factor",
+    "Match",
+    "SubspaceMatcher",
+    "max_match",
 ]
 
 
