@@ -16,6 +16,8 @@ from convergent.measures.indexes import cka
 from convergent.measures.rsm import consistency, inter_rsm, rsm, rsm_agreement, variance_explained
 from convergent.measures.shared_response import SharedResponseModel
 from convergent.statistics import Factor, Moments, Statistics
+from convergent.measures.subspace import Match, SubspaceMatcher, max_match
+from convergent.statistics.factor import Factor
 
 if TYPE_CHECKING:
     __version__: str
@@ -41,6 +43,10 @@ __all__ = [
     "Factor",
     "Moments",
     "Statistics",
+    "Factor",
+    "Match",
+    "SubspaceMatcher",
+    "max_match",
 ]
 
 

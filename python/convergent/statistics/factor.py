@@ -122,6 +122,10 @@ class Factor:
                 raise ValueError(
                     f"`activations[{i}]` must have {width} units, got {matrix.shape[1]}"
                 )
+        return self.take(matrices)
+
+    def take(self, matrices: Sequence[Floats]) -> Factor:
+        """Take in matrices that have been checked already (finite floats of the right shapes)."""
         self._append(matrices)
         self.n_examples += matrices[0].shape[0]
         return self
@@ -176,6 +180,9 @@ class Factor:
         array of float64, shape (p, p)
             Upper triangular `R` with no negative number on its diagonal; ``R^T R`` is the (centred)
             Gram matrix of the `p` columns. Rank deficient if the columns are.
+            Gram matrix of the `p` columns. Rank deficient if the columns are. With `center`, a unit
+            whose centred norm is rounding (``10 sqrt(n_examples) 2.2e-16`` of its norm) is
+            constant: its column is zero.
 
         Raises
         ------
@@ -191,6 +198,11 @@ class Factor:
         self._fold()
         columns = np.concatenate([np.arange(self._starts[i], self._starts[i + 1]) for i in chosen])
         return _triangular(self._triangle[int(center) :, columns])
+        if not center:
+            return _triangular(self._triangle[:, columns])
+        triangle = _triangular(self._triangle[1:, columns])
+        triangle[:, self._constant(columns)] = 0.0
+        return triangle
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the factor to a file in NumPy's npz format.
@@ -250,6 +262,17 @@ class Factor:
         factor.n_examples = int(n_examples)
         return factor
 
+    def _constant(self, columns: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Whether nothing but rounding is left of each column once its mean is taken out."""
+        rows = self._triangle[:, columns]
+        scale = np.abs(rows).max(axis=0)
+        rows = rows / np.where(scale > 0, scale, 1.0)
+        rounding = 10.0 * np.sqrt(self.n_examples) * np.finfo(np.float64).eps
+        constant: NDArray[np.bool_] = np.linalg.norm(rows[1:], axis=0) <= rounding * np.linalg.norm(
+            rows, axis=0
+        )
+        return constant
+
     def _chosen(self, networks: Sequence[int] | None) -> list[int]:
         last = len(self.widths) - 1
         if networks is None:
@@ -266,6 +289,7 @@ class Factor:
         ]
 
     def _append(self, matrices: list[Floats]) -> None:
+    def _append(self, matrices: Sequence[Floats]) -> None:
         n_columns = self._triangle.shape[0]
         if self._pending is None:
             n_rows = max(_MIN_BLOCK_ROWS, _BLOCK_FACTOR * n_columns)

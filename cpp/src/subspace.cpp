@@ -1,0 +1,76 @@
+#include "convergent/subspace.hpp"
+
+#include <stdexcept>
+
+namespace convergent {
+
+namespace {
+
+/// Marks the active units farther than epsilon from the other network's span as leaving, and takes
+/// them out of `active`. Returns whether there are any.
+bool take_out(const std::vector<double>& residuals, double epsilon, std::vector<char>& active,
+              std::vector<char>& leaving) {
+    bool any = false;
+    leaving.assign(active.size(), 0);
+    for (std::size_t unit = 0; unit < active.size(); ++unit) {
+        if (active[unit] && residuals[unit] > epsilon * epsilon) {
+            active[unit] = 0;
+            leaving[unit] = 1;
+            any = true;
+        }
+    }
+    return any;
+}
+
+void copy_flags(const std::vector<char>& flags, Eigen::Ref<Membership> rows, std::ptrdiff_t row) {
+    for (std::ptrdiff_t unit = 0; unit < rows.cols(); ++unit) {
+        rows(row, unit) = flags[static_cast<std::size_t>(unit)] != 0;
+    }
+}
+
+}  // namespace
+
+MatchCascade::MatchCascade(const SpanFactor& span_x, const SpanFactor& span_y)
+    : span_x_(span_x),
+      span_y_(span_y),
+      active_x_(static_cast<std::size_t>(span_x.order.size()), 1),
+      active_y_(static_cast<std::size_t>(span_y.order.size()), 1) {
+    if (span_x.residuals.size() != span_y.order.size() ||
+        span_y.residuals.size() != span_x.order.size()) {
+        throw std::invalid_argument("each span factor must hold the units of the other network");
+    }
+}
+
+void MatchCascade::shrink_to(double epsilon, const StopToken& stop) {
+    std::vector<char> leaving;
+    for (bool first = true;; first = false) {
+        stop.check();
+        const bool x_left = take_out(span_y_.residuals(), epsilon, active_x_, leaving);
+        if (x_left) span_x_.remove(leaving, active_y_, stop);
+        if (!x_left && !first) return;
+        const bool y_left = take_out(span_x_.residuals(), epsilon, active_y_, leaving);
+        if (!y_left) return;
+        span_y_.remove(leaving, active_x_, stop);
+    }
+}
+
+void max_match(const SpanFactor& span_x, const SpanFactor& span_y,
+               const Eigen::Ref<const Eigen::VectorXd>& epsilons, const StopToken& stop,
+               Eigen::Ref<Membership> in_x, Eigen::Ref<Membership> in_y) {
+    MatchCascade cascade(span_x, span_y);
+    if (in_x.rows() != epsilons.size() || in_y.rows() != epsilons.size() ||
+        in_x.cols() != span_x.order.size() || in_y.cols() != span_y.order.size()) {
+        throw std::invalid_argument(
+            "the outputs must have one row an epsilon and one column a unit");
+    }
+    for (std::ptrdiff_t row = 0; row < epsilons.size(); ++row) {
+        if (row > 0 && epsilons[row] > epsilons[row - 1]) {
+            throw std::invalid_argument("the epsilons must descend");
+        }
+        cascade.shrink_to(epsilons[row], stop);
+        copy_flags(cascade.active_x(), in_x, row);
+        copy_flags(cascade.active_y(), in_y, row);
+    }
+}
+
+}  // namespace convergent

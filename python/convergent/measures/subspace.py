@@ -1,0 +1,335 @@
+"""Subspace match: which units of two networks span each other (Wang et al. 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from convergent import _core, _validate
+from convergent.measures.span import Span, span
+from convergent.statistics.factor import Factor
+
+DEAD_UNITS = ("exclude", "match", "unmatched")
+LEFT_OUT = "they are left out of matches and of the similarity"
+EXACT = 1e-10  # relative distances below count as none, so that rounding is no distance
+
+Units = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Match:
+    """Units of two networks whose activations span each other within `epsilon`.
+
+    Attributes
+    ----------
+    x, y : array of int
+        Units of each network that belong to the match, ascending.
+    similarity : float in [0, 1]
+        Share of the units of both networks that belong to it.
+    epsilon : float
+        Largest relative distance ``dist(z, span) / |z|`` (dimensionless).
+    """
+
+    x: Units
+    y: Units
+    similarity: float
+    epsilon: float
+
+    def __repr__(self) -> str:
+        return (
+            f"Match(epsilon={self.epsilon:g}, {self.x.size} + {self.y.size} units, "
+            f"similarity={self.similarity:.3f})"
+        )
+
+
+class SubspaceMatcher:
+    """Find subspace matches between the units of two networks.
+
+    The activations are factored once; every match then costs a small fraction of that.
+
+    Parameters
+    ----------
+    x, y : array of float, shape (n_examples, n_units_x), (n_examples, n_units_y)
+        Activations; each column is one unit. They are read in blocks of rows and not kept.
+    dead_units : {"exclude", "match", "unmatched"}
+        What is made of units that are zero in every example (constant ones, with `center`). They
+        lie in every span, so by Definition 1 they belong to every maximum match (``"match"``).
+        ``"exclude"`` leaves them out of the match and of the similarity, with one
+        `DeadUnitWarning` a network; ``"unmatched"`` leaves them out of the match and counts them
+        as units, as the authors' program does.
+    center : bool
+        Whether the mean of each unit is taken out first (an intercept). The paper does not.
+
+    Attributes
+    ----------
+    n_x, n_y : int
+        Number of units of each network, dead ones included.
+    dead_x, dead_y : array of int
+        Dead units of each network.
+
+    Raises
+    ------
+    TypeError
+        If an array is complex.
+    ValueError
+        If `x` and `y` differ in examples, have fewer than two, hold NaN or infinity or no units,
+        or if `dead_units` is none of the three.
+
+    Notes
+    -----
+    Distances are as accurate as those of a Householder QR, whatever the scale of each unit.
+    Linearly dependent units are normal input: ranks are decided with NumPy's tolerance,
+    ``max(n_examples, n_units) * 2.2e-16`` times the largest singular value of the network's units,
+    each scaled to norm 1. Factoring costs ``2 n_examples (n_x + n_y)^2`` operations, and memory
+    of about ``16 (n_x + n_y)^2`` float64 beside the arrays.
+
+    References
+    ----------
+    Wang et al. (2018), Towards Understanding Learning Representations, Definitions 1 and 3,
+    Algorithm 1.
+
+    Examples
+    --------
+    The first unit of `y` is a mixture of both units of `x`, the second one is not.
+
+    >>> import numpy as np
+    >>> import convergent as cv
+    >>> x = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    >>> y = np.array([[1.0, 0.0], [0.2, 0.0], [0.0, 1.0]])
+    >>> matcher = cv.SubspaceMatcher(x, y)
+    >>> matcher.max_match(0.25)
+    Match(epsilon=0.25, 1 + 1 units, similarity=0.500)
+    >>> [match.similarity for match in matcher.max_match([0.1, 0.25])]
+    [0.0, 0.5]
+    """
+
+    def __init__(
+        self, x: ArrayLike, y: ArrayLike, *, dead_units: str = "exclude", center: bool = False
+    ) -> None:
+        _validate.choice(dead_units, "dead_units", DEAD_UNITS)
+        x_matrix, y_matrix = _validate.activation_pair(x, y)
+        factor = Factor((x_matrix.shape[1], y_matrix.shape[1]))
+        factor.take([x_matrix, y_matrix])
+        triangle = factor.triangle(center=center)
+        self._prepare(triangle, x_matrix.shape[1], factor.n_examples, dead_units)
+        for name, units in self._left_out():
+            _validate.warn_dead_units(name, units, LEFT_OUT)
+
+    @classmethod
+    def from_factor(
+        cls, triangle: ArrayLike, n_x: int, *, n_examples: int, dead_units: str = "exclude"
+    ) -> SubspaceMatcher:
+        """Return the matcher of activations of which only the triangular factor is known.
+
+        Parameters
+        ----------
+        triangle : array of float, shape (n_x + n_y, n_x + n_y)
+            Upper triangular factor of ``[X Y]``, such as ``Factor.triangle((i, j))``. Units that
+            are dead are columns of zeros.
+        n_x : int
+            How many of the columns are units of x.
+        n_examples : int
+            Number of examples behind the factor; it sets the rank tolerance.
+        dead_units : {"exclude", "match", "unmatched"}
+            As in the class.
+
+        Raises
+        ------
+        TypeError
+            If `triangle` is complex, or a number is not whole.
+        ValueError
+            If `triangle` is not a finite, square, upper triangular matrix, `n_x` leaves a network
+            without units, or `n_examples` is below 1.
+        """
+        _validate.choice(dead_units, "dead_units", DEAD_UNITS)
+        factor = np.asarray(_validate.matrix(triangle, "triangle"), dtype=np.float64)
+        if factor.shape[0] != factor.shape[1]:
+            raise ValueError(f"`triangle` must be square, got shape {factor.shape}")
+        if np.tril(factor, -1).any():
+            raise ValueError("`triangle` must be zero below its diagonal, got other values there")
+        if factor.shape[0] < 2:
+            raise ValueError(f"`triangle` must hold units of two networks, got {factor.shape[0]}")
+        n_x = _validate.integer(n_x, "n_x", low=1, high=factor.shape[1] - 1)
+        matcher = cls.__new__(cls)
+        n_examples = _validate.integer(n_examples, "n_examples", low=1)
+        matcher._prepare(factor, n_x, n_examples, dead_units)
+        for name, units in matcher._left_out():
+            _validate.warn_dead_units(name, units, LEFT_OUT)
+        return matcher
+
+    def __repr__(self) -> str:
+        return (
+            f"SubspaceMatcher({self.n_x} + {self.n_y} units, "
+            f"{self.dead_x.size} + {self.dead_y.size} dead)"
+        )
+
+    @overload
+    def max_match(self, epsilon: float) -> Match: ...
+
+    @overload
+    def max_match(self, epsilon: Sequence[float] | NDArray[np.floating[Any]]) -> list[Match]: ...
+
+    def max_match(
+        self, epsilon: float | Sequence[float] | NDArray[np.floating[Any]]
+    ) -> Match | list[Match]:
+        """Return the largest pair of unit sets that span each other within `epsilon`.
+
+        Parameters
+        ----------
+        epsilon : float in [0, 1), or a sequence of them
+            Largest relative distance of a unit from the span of the other network's units in the
+            match. Below 1e-10 (or the rank tolerance, if that is larger) the match is the exact
+            one: a distance up to there is rounding.
+
+        Returns
+        -------
+        Match, or list of Match in the order of `epsilon`
+            The maximum match; both sides empty when nothing matches. The similarity is 0 when no
+            unit counts (all are dead and excluded).
+
+        Raises
+        ------
+        TypeError
+            If an epsilon is not a number.
+        ValueError
+            If it lies outside [0, 1).
+
+        References
+        ----------
+        Wang et al. (2018), Definitions 1 and 3, Algorithm 1 (with the relative distance of
+        Definition 1, and with the first pass over y always run).
+        """
+        if isinstance(epsilon, (Sequence, np.ndarray)) and not isinstance(epsilon, (str, bytes)):
+            if np.ndim(epsilon) != 1:
+                raise ValueError(
+                    f"`epsilon` must be a number or a sequence, got shape {np.shape(epsilon)}"
+                )
+            return self._max_matches(
+                [_validate.epsilon(value, f"epsilon[{i}]") for i, value in enumerate(epsilon)]
+            )
+        return self._max_matches([_validate.epsilon(epsilon)])[0]
+
+    def _prepare(self, triangle: NDArray[np.float64], n_x: int, n_examples: int, dead: str) -> None:
+        scale = np.abs(triangle).max(axis=0)
+        alive = scale > 0.0
+        self.n_x, self.n_y = n_x, triangle.shape[1] - n_x
+        self.dead_x = np.flatnonzero(~alive[:n_x])
+        self.dead_y = np.flatnonzero(~alive[n_x:])
+        self._live_x = np.flatnonzero(alive[:n_x])
+        self._live_y = np.flatnonzero(alive[n_x:])
+        self._dead_units = dead
+        self._spans: tuple[Span, Span] | None = None
+        if self._live_x.size and self._live_y.size:
+            columns = triangle[:, alive] / scale[alive]
+            columns /= np.linalg.norm(columns, axis=0)
+            x, y = np.split(columns, [self._live_x.size], axis=1)
+            self._spans = (span(x[:n_x], y, n_examples), span(y, x, n_examples))
+
+    def _left_out(self) -> list[tuple[str, Units]]:
+        if self._dead_units != "exclude":
+            return []
+        return [("x", self.dead_x), ("y", self.dead_y)]
+
+    def _max_matches(self, epsilons: list[float]) -> list[Match]:
+        in_x = np.zeros((len(epsilons), self._live_x.size), dtype=np.bool_)
+        in_y = np.zeros((len(epsilons), self._live_y.size), dtype=np.bool_)
+        if self._spans is not None:
+            x, y = self._spans
+            least = max(EXACT, x.tolerance, y.tolerance)
+            thresholds = np.maximum(epsilons, least)
+            descending = np.argsort(-thresholds, kind="stable")
+            in_x[descending], in_y[descending] = _core.kernels.max_match(
+                x.triangle,
+                x.order,
+                x.coefficients,
+                x.residuals,
+                x.tolerance,
+                y.triangle,
+                y.order,
+                y.coefficients,
+                y.residuals,
+                y.tolerance,
+                thresholds[descending],
+            )
+        return [
+            self._match(self._live_x[in_x[i]], self._live_y[in_y[i]], epsilon)
+            for i, epsilon in enumerate(epsilons)
+        ]
+
+    def _match(self, x: Units, y: Units, epsilon: float) -> Match:
+        n_units = self.n_x + self.n_y
+        if self._dead_units == "match":
+            x, y = np.union1d(x, self.dead_x), np.union1d(y, self.dead_y)
+        elif self._dead_units == "exclude":
+            n_units -= self.dead_x.size + self.dead_y.size
+        similarity = (x.size + y.size) / n_units if n_units else 0.0
+        return Match(x=x, y=y, similarity=similarity, epsilon=epsilon)
+
+
+@overload
+def max_match(
+    x: ArrayLike, y: ArrayLike, epsilon: float, *, dead_units: str = ..., center: bool = ...
+) -> Match: ...
+
+
+@overload
+def max_match(
+    x: ArrayLike,
+    y: ArrayLike,
+    epsilon: Sequence[float] | NDArray[np.floating[Any]],
+    *,
+    dead_units: str = ...,
+    center: bool = ...,
+) -> list[Match]: ...
+
+
+def max_match(
+    x: ArrayLike,
+    y: ArrayLike,
+    epsilon: float | Sequence[float] | NDArray[np.floating[Any]],
+    *,
+    dead_units: str = "exclude",
+    center: bool = False,
+) -> Match | list[Match]:
+    """Return the largest pair of unit sets that span each other within `epsilon`.
+
+    The same as ``SubspaceMatcher(x, y, ...).max_match(epsilon)``, where everything is described.
+
+    Parameters
+    ----------
+    x, y : array of float, shape (n_examples, n_units_x), (n_examples, n_units_y)
+        Activations; each column is one unit.
+    epsilon : float in [0, 1), or a sequence of them
+        Largest relative distance ``dist(z, span) / |z|`` (dimensionless).
+    dead_units : {"exclude", "match", "unmatched"}
+        What is made of units that are zero in every example.
+    center : bool
+        Whether the mean of each unit is taken out first.
+
+    Returns
+    -------
+    Match, or list of Match in the order of `epsilon`
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `SubspaceMatcher` and its method `max_match`.
+
+    References
+    ----------
+    Wang et al. (2018), Definitions 1 and 3, Algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convergent as cv
+    >>> x = np.random.default_rng(0).standard_normal((20, 3))
+    >>> match = cv.max_match(x, x[:, [2, 0]] @ np.array([[1.0, 1.0], [1.0, -1.0]]), 0.0)
+    >>> match.x, match.y, match.similarity
+    (array([0, 2]), array([0, 1]), 0.8)
+    """
+    return SubspaceMatcher(x, y, dead_units=dead_units, center=center).max_match(epsilon)

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import convergent as cv
+import numpy as np
+import pytest
+from convergent import _core
+
+GOOD = np.eye(4)[:, :2]
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "error", "message"),
+    [
+        (GOOD, GOOD[:3], ValueError, "`y` must have as many examples as `x`, got 3 and 4"),
+        (GOOD * np.nan, GOOD, ValueError, "`x` must be finite, got 8 NaN or infinite values"),
+        (GOOD, GOOD + np.inf, ValueError, "`y` must be finite"),
+        (GOOD[:, :0], GOOD, ValueError, "`x` must not be empty"),
+        (GOOD[:1], GOOD[:1], ValueError, "`x` must have at least 2 examples, got 1"),
+        (GOOD, GOOD[:, 0], ValueError, "`y` must be two-dimensional"),
+        (np.float64(3.0), GOOD, ValueError, "`x` must be two-dimensional"),
+        (GOOD * 1j, GOOD, TypeError, "`x` must be real, got complex"),
+        (GOOD, GOOD.astype(object), ValueError, "`y` must be an array of numbers"),
+        (GOOD, "no numbers", ValueError, "`y` must be an array of numbers"),
+    ],
+)
+def test_bad_activations(x: Any, y: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        cv.SubspaceMatcher(x, y)
+    with pytest.raises(error, match=message):
+        cv.max_match(x, y, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "error", "message"),
+    [
+        (1.0, ValueError, r"`epsilon` must lie in \[0, 1\), got 1.0"),
+        (-0.1, ValueError, r"`epsilon` must lie in \[0, 1\), got -0.1"),
+        (np.nan, ValueError, "`epsilon` must be finite, got nan"),
+        ("0.3", TypeError, "`epsilon` must be a real number, got '0.3'"),
+        (None, TypeError, "`epsilon` must be a real number, got None"),
+        (True, TypeError, "`epsilon` must be a real number, got True"),
+        ([0.3, 1.5], ValueError, r"`epsilon\[1\]` must lie in \[0, 1\), got 1.5"),
+        (
+            np.full((2, 2), 0.1),
+            ValueError,
+            r"`epsilon` must be a number or a sequence, got shape \(2, 2\)",
+        ),
+    ],
+)
+def test_bad_epsilon(epsilon: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        cv.SubspaceMatcher(GOOD, GOOD).max_match(epsilon)
+
+
+def test_bad_dead_units() -> None:
+    message = "`dead_units` must be one of 'exclude', 'match', 'unmatched', got 'keep'"
+    with pytest.raises(ValueError, match=message):
+        cv.SubspaceMatcher(GOOD, GOOD, dead_units="keep")
+    with pytest.raises(ValueError, match=message):
+        cv.SubspaceMatcher.from_factor(np.eye(2), 1, n_examples=2, dead_units="keep")
+
+
+@pytest.mark.parametrize(
+    ("triangle", "n_x", "n_examples", "error", "message"),
+    [
+        (np.eye(3)[:2], 1, 5, ValueError, r"`triangle` must be square, got shape \(2, 3\)"),
+        (np.ones((3, 3)), 1, 5, ValueError, "`triangle` must be zero below its diagonal"),
+        (np.eye(3) * np.nan, 1, 5, ValueError, "`triangle` must be finite, got 9 NaN"),
+        (np.eye(3) * 1j, 1, 5, TypeError, "`triangle` must be real, got complex"),
+        (np.eye(1), 1, 5, ValueError, "`triangle` must hold units of two networks, got 1"),
+        (np.eye(3), 0, 5, ValueError, "`n_x` must be between 1 and 2, got 0"),
+        (np.eye(3), 3, 5, ValueError, "`n_x` must be between 1 and 2, got 3"),
+        (np.eye(3), 1.5, 5, TypeError, "`n_x` must be a whole number, got 1.5"),
+        (np.eye(3), 1, 0, ValueError, "`n_examples` must be at least 1, got 0"),
+    ],
+)
+def test_bad_factor(
+    triangle: Any, n_x: Any, n_examples: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        cv.SubspaceMatcher.from_factor(triangle, n_x, n_examples=n_examples)
+
+
+def kernel_arguments() -> dict[str, Any]:
+    square = np.asfortranarray(np.eye(3))
+    return {
+        "x_triangle": square,
+        "x_order": np.arange(3),
+        "x_coefficients": square,
+        "y_residuals": np.zeros(3),
+        "x_tolerance": 1e-12,
+        "y_triangle": square,
+        "y_order": np.arange(3),
+        "y_coefficients": square,
+        "x_residuals": np.zeros(3),
+        "y_tolerance": 1e-12,
+        "epsilons": np.array([0.5, 0.1]),
+    }
+
+
+def test_kernel_checks_its_arguments(level: str) -> None:
+    in_x, in_y = _core.kernels.max_match(**kernel_arguments())
+    assert in_x.all()
+    assert in_y.shape == (2, 3)
+    wrong: list[tuple[str, Any, str]] = [
+        ("epsilons", np.array([0.1, 0.5]), "the epsilons must descend"),
+        ("epsilons", np.zeros((1, 1)), "the epsilons must be a vector"),
+        ("x_order", np.array([0, 1, 1]), "must be a permutation"),
+        ("x_order", np.array([0, 1, 3]), "must be a permutation"),
+        ("x_order", np.arange(2), "shapes that agree"),
+        ("y_residuals", np.zeros(2), "shapes that agree"),
+        ("x_triangle", np.zeros((4, 3), order="F"), "rank must not exceed its units"),
+        ("x_triangle", np.zeros(3), "a span needs matrices"),
+        ("x_residuals", np.zeros((3, 1)), "a span needs vectors"),
+    ]
+    for name, value, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            _core.kernels.max_match(**{**kernel_arguments(), name: value})
+    smaller = np.asfortranarray(np.eye(2))
+    parts = {"y_triangle": smaller, "y_order": np.arange(2), "y_coefficients": smaller}
+    with pytest.raises(ValueError, match="must hold the units of the other network"):
+        _core.kernels.max_match(**{**kernel_arguments(), **parts, "x_residuals": np.zeros(2)})
+    for name in ("x_triangle", "y_residuals", "epsilons"):
+        single = kernel_arguments()[name].astype(np.float32)
+        with pytest.raises(TypeError, match="incompatible function arguments"):
+            _core.kernels.max_match(**{**kernel_arguments(), name: single})
+
+
+INTERRUPT = """
+import os, signal, threading, time
+import numpy as np
+from convergent import _core
+
+n = 2500
+rng = np.random.default_rng(0)
+triangle = np.asfortranarray(np.eye(n) + 1e-3 * np.triu(rng.standard_normal((n, n))))
+beside = np.asfortranarray(1e-6 * rng.standard_normal((n, n)))
+residuals = np.linspace(0.99, 0.01, n) ** 2
+span = (triangle, np.arange(n), beside, residuals, 1e-12)
+sent = []
+def interrupt():
+    sent.append(time.monotonic())
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Timer(0.5, interrupt).start()
+try:
+    _core.kernels.max_match(*span, *span, np.linspace(0.99, 0.01, n))
+    print("finished")
+except KeyboardInterrupt:
+    print("interrupted", time.monotonic() - sent[0])
+"""
+
+
+def test_interrupt() -> None:
+    """Every epsilon of this call takes out one unit of each network: many seconds of work."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPT], capture_output=True, text=True, check=True, timeout=120
+    )
+    word, seconds = done.stdout.split()
+    assert word == "interrupted"
+    assert float(seconds) < 5.0
