@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import convergent as cv
 import numpy as np
 from numpy.typing import NDArray
 
+import convergent as cv
 from bench.harness import Session
 
 N_EXAMPLES = 60_000

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import warnings
 
-import convergent as cv
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import convergent as cv
 from tests.reference import correlation as twin
 
 Array = NDArray[np.float64]

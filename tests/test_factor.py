@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from convergent.statistics.factor import Factor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from convergent.statistics.factor import Factor
 
 Matrix = NDArray[np.float64]
 

@@ -5,14 +5,14 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
-import convergent as cv
 import numpy as np
 import pytest
-from convergent.statistics import storage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import convergent as cv
+from convergent.statistics import storage
 from tests.reference import moments as reference
 
 

@@ -10,15 +10,15 @@ import warnings
 from pathlib import Path
 from typing import Any, Literal
 
-import convergent as cv
 import numpy as np
 import pytest
-from convergent import _core
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import mutual_info_score
 
+import convergent as cv
+from convergent import _core
 from tests.reference import mutual_information as twin
 
 Array = NDArray[np.float64]

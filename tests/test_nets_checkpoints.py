@@ -11,8 +11,9 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
-from convergent.nets import checkpoints, load_checkpoint, save_checkpoint
 from safetensors.torch import save_file
+
+from convergent.nets import checkpoints, load_checkpoint, save_checkpoint
 
 
 class Trap:

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+
 from convergent import nets
 
 

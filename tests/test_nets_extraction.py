@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 pytest.importorskip("torch")
 
-import convergent as cv
 import torch
-from convergent import nets
 
+import convergent as cv
+from convergent import nets
 from tests.reference import networks as reference
 
 

@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+
 from convergent import nets
 
 SMALL: dict[str, Any] = {"epochs": 3, "checkpoints": (0, 1), "batch_size": 50, "learning_rate": 0.1}

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from convergent.statistics import RowSample, storage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from convergent.statistics import RowSample, storage
 from tests.reference import row_sample as reference
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import convergent as cv
 import numpy as np
 import pytest
-from convergent.statistics import StatisticsBuilder, builder, collected, storage
 from numpy.typing import NDArray
 
+import convergent as cv
+from convergent.statistics import StatisticsBuilder, builder, collected, storage
 from tests.reference import moments as moments_reference
 from tests.reference import row_sample as row_sample_reference
 

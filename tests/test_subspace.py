@@ -6,14 +6,14 @@ import sys
 import warnings
 from pathlib import Path
 
-import convergent as cv
 import numpy as np
 import pytest
-from convergent import _core
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import convergent as cv
+from convergent import _core
 from tests.reference import subspace as reference
 
 Matrix = NDArray[np.float64]

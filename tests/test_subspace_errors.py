@@ -4,9 +4,10 @@ import subprocess
 import sys
 from typing import Any
 
-import convergent as cv
 import numpy as np
 import pytest
+
+import convergent as cv
 from convergent import _core
 
 GOOD = np.eye(4)[:, :2]

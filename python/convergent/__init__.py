@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 from convergent._warnings import ConvergenceWarning, DeadUnitWarning
 from convergent.measures.assignment import UnitMatch, assign, match_agreement, match_units
 from convergent.measures.correlation import correlation
-from convergent.measures.information import BinnedUnits, bin_units, mutual_information
 from convergent.measures.indexes import cka
+from convergent.measures.information import BinnedUnits, bin_units, mutual_information
 from convergent.measures.rsm import consistency, inter_rsm, rsm, rsm_agreement, variance_explained
 from convergent.measures.shared_response import SharedResponseModel
-from convergent.statistics import Factor, Moments, Statistics
 from convergent.measures.subspace import Match, SubspaceMatcher, max_match
-from convergent.statistics.factor import Factor
+from convergent.statistics import Factor, Moments, Statistics
 
 if TYPE_CHECKING:
     __version__: str
@@ -26,27 +25,26 @@ __all__ = [
     "BinnedUnits",
     "ConvergenceWarning",
     "DeadUnitWarning",
+    "Factor",
+    "Match",
+    "Moments",
+    "SharedResponseModel",
+    "Statistics",
+    "SubspaceMatcher",
     "UnitMatch",
     "assign",
-    "match_agreement",
-    "match_units",
     "bin_units",
-    "correlation",
-    "mutual_information",
-    "SharedResponseModel",
     "cka",
     "consistency",
+    "correlation",
     "inter_rsm",
+    "match_agreement",
+    "match_units",
+    "max_match",
+    "mutual_information",
     "rsm",
     "rsm_agreement",
     "variance_explained",
-    "Factor",
-    "Moments",
-    "Statistics",
-    "Factor",
-    "Match",
-    "SubspaceMatcher",
-    "max_match",
 ]
 
 

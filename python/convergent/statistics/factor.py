@@ -288,7 +288,6 @@ class Factor:
             for i, network in enumerate(networks)
         ]
 
-    def _append(self, matrices: list[Floats]) -> None:
     def _append(self, matrices: Sequence[Floats]) -> None:
         n_columns = self._triangle.shape[0]
         if self._pending is None:
