@@ -179,7 +179,6 @@ class Factor:
         -------
         array of float64, shape (p, p)
             Upper triangular `R` with no negative number on its diagonal; ``R^T R`` is the (centred)
-            Gram matrix of the `p` columns. Rank deficient if the columns are.
             Gram matrix of the `p` columns. Rank deficient if the columns are. With `center`, a unit
             whose centred norm is rounding (``10 sqrt(n_examples) 2.2e-16`` of its norm) is
             constant: its column is zero.
@@ -197,7 +196,6 @@ class Factor:
             raise ValueError("the factor must have taken in examples, got none")
         self._fold()
         columns = np.concatenate([np.arange(self._starts[i], self._starts[i + 1]) for i in chosen])
-        return _triangular(self._triangle[int(center) :, columns])
         if not center:
             return _triangular(self._triangle[:, columns])
         triangle = _triangular(self._triangle[1:, columns])
