@@ -25,14 +25,14 @@ CXX = [
 LAYERS = {
     "_core": set(),
     "_validate": {"_warnings"},
-    "_files": set(),
+    "_storage": set(),
     "_warnings": set(),
     "progress": set(),
-    "statistics": {"_validate", "_warnings", "_files", "_core", "progress"},
+    "statistics": {"_validate", "_warnings", "_storage", "_core", "progress"},
     "measures": {"_validate", "_warnings", "_core", "statistics"},
-    "nets": {"_validate", "_warnings", "_files", "statistics", "progress"},
-    "study": {"_validate", "_warnings", "_files", "progress", "statistics", "measures", "report"},
-    "report": {"_files", "_core", "study"},
+    "nets": {"_validate", "_warnings", "_storage", "statistics", "progress"},
+    "study": {"_validate", "_warnings", "_storage", "progress", "statistics", "measures", "report"},
+    "report": {"_storage", "_core", "study"},
 }
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import convergent as cv
-from convergent.statistics import storage
+from convergent import _storage
 from tests.reference import moments as reference
 
 
@@ -282,7 +282,7 @@ def test_load_refuses_truncated_foreign_and_pickled_files(tmp_path: Path) -> Non
     np.savez(path, other=np.ones(3))
     with pytest.raises(ValueError, match=r"moments\.npz must hold convergent\.Moments/1, got None"):
         cv.Moments.load(path)
-    storage.write_arrays(path, "convergent.Moments/1", {"widths": np.array([3])})
+    _storage.write_arrays(path, "convergent.Moments/1", {"widths": np.array([3])})
     with pytest.raises(ValueError, match=r"moments\.npz must hold convergent\.Moments/1: 'n_ex"):
         cv.Moments.load(path)
     path.write_bytes(pickle.dumps(Trap(tmp_path / "executed")))
@@ -297,7 +297,7 @@ def test_load_refuses_wrong_shapes(tmp_path: Path) -> None:
     path = tmp_path / "moments.npz"
     arrays = {"widths": [2], "n_examples": 5, "mean_0": np.zeros(2), "product_0_0": np.zeros(4)}
     named = {name: np.asarray(value) for name, value in arrays.items()}
-    storage.write_arrays(path, "convergent.Moments/1", named)
+    _storage.write_arrays(path, "convergent.Moments/1", named)
     with pytest.raises(ValueError, match=r"must have shape \(2, 2\), got \(4,\)"):
         cv.Moments.load(path)
 

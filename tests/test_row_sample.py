@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from convergent.statistics import RowSample, storage
+from convergent import _storage
+from convergent.statistics import RowSample
 from tests.reference import row_sample as reference
 
 
@@ -105,7 +106,7 @@ def test_save_and_load_go_on_alike(tmp_path: Path) -> None:
     (tmp_path / "rows.npz").write_bytes(content[:-30])
     with pytest.raises(ValueError, match=r"rows\.npz is truncated or no file"):
         RowSample.load(tmp_path / "rows.npz")
-    storage.write_arrays(tmp_path / "rows.npz", "convergent.RowSample/1", {"widths": np.ones(1)})
+    _storage.write_arrays(tmp_path / "rows.npz", "convergent.RowSample/1", {"widths": np.ones(1)})
     with pytest.raises(ValueError, match=r"rows\.npz must hold convergent\.RowSample/1: 'numbers'"):
         RowSample.load(tmp_path / "rows.npz")
 

@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 import convergent as cv
-from convergent.statistics import StatisticsBuilder, builder, collected, storage
+from convergent import _storage
+from convergent.statistics import StatisticsBuilder, builder, collected
 from tests.reference import moments as moments_reference
 from tests.reference import row_sample as row_sample_reference
 
@@ -277,11 +278,11 @@ def test_load_refuses_files_of_other_statistics(
         here.write_bytes(content)
     units = folder / "000-activations" / "image_units-00.npy"
     content = units.read_bytes()
-    storage.write_array(units, np.ones((2, 2)))
+    _storage.write_array(units, np.ones((2, 2)))
     with pytest.raises(ValueError, match=r"image_units-00\.npy must be int64 indices, got float64"):
         cv.Statistics.load(folder)
     units.write_bytes(content)
-    storage.write_array(folder / "labels.npy", np.arange(59))
+    _storage.write_array(folder / "labels.npy", np.arange(59))
     with pytest.raises(ValueError, match=r"labels\.npy must label 60 images, got shape \(59,\)"):
         cv.Statistics.load(folder)
     np.save(folder / "labels.npy", np.array([print], dtype=object), allow_pickle=True)

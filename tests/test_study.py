@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import convergent as cv
 from convergent import study
-from convergent._files import UnreadableFileError
+from convergent._storage import UnreadableFileError
 from convergent.study import CompareSettings, Study, comparison
 
 N_EXAMPLES, N_UNITS = 120, 9

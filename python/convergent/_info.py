@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import convergent
-from convergent import _core, _files, _validate
+from convergent import _core, _storage, _validate
 from convergent.statistics import Statistics
 from convergent.study.folder import StudyFolder
-from convergent.study.study import MANIFEST
+from convergent.study.study import FORMAT, MANIFEST
 
 OPTIONAL_PACKAGES = (
     "torch",
@@ -58,7 +58,7 @@ def study_folder(path: str | Path) -> dict[str, Any]:
     state["statistics"] = "complete" if Statistics.is_complete(folder.statistics) else "missing"
     manifest = folder.comparisons / MANIFEST
     if manifest.exists():
-        content = _files.read_json(manifest)
+        content = _storage.read_json(manifest, FORMAT)
         state["results"] = f"{len(content['results'])} of {len(content['networks'])} networks"
         state["problems"] = len(content["problems"])
     else:

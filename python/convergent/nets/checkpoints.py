@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from convergent.statistics import storage
+from convergent import _storage
 
 FORMAT = "convergent.checkpoint/1"
 _METADATA = "convergent"
@@ -44,7 +44,7 @@ def save_checkpoint(
     # One entry only: the library writes several in an order that differs from run to run.
     header = json.dumps({"format": FORMAT, **(metadata or {})})
     content = save(copies, metadata={_METADATA: header})
-    with storage.replacing(path) as stream:
+    with _storage.replacing(path) as stream:
         stream.write(content)
     return Path(path)
 

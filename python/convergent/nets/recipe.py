@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from convergent import _storage
 from convergent.nets.datasets import ImageDataset
-from convergent.statistics import storage
 
 FORMAT = "convergent.recipe/1"
 FILE = "recipe.json"
@@ -54,8 +54,7 @@ def settle_recipe(folder: Path, recipe: Mapping[str, Any]) -> None:
     """
     path = folder / FILE
     if not path.exists():
-        with storage.replacing(path) as stream:
-            stream.write((json.dumps(recipe, indent=1) + "\n").encode())
+        _storage.write_json(path, recipe)
         return
     found = read_recipe(folder)
     for name in {**recipe, **found}:
@@ -77,13 +76,7 @@ def read_recipe(folder: Path) -> dict[str, Any]:
     ValueError
         If it is damaged.
     """
-    path = folder / FILE
-    try:
-        recipe = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is truncated or no recipe: {error}") from error
-    if not isinstance(recipe, dict) or recipe.get("format") != FORMAT:
-        raise ValueError(f"{path} must be of format {FORMAT}")
+    recipe: dict[str, Any] = _storage.read_json(folder / FILE, FORMAT)
     return recipe
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from convergent import _storage
 from convergent.nets.checkpoints import fill, load_checkpoint, save_checkpoint
 from convergent.nets.datasets import ImageDataset
-from convergent.statistics import storage
 
 Progress = Callable[[str, int, int], None]
 RESUME_FORMAT = "convergent.resume/1"
@@ -138,7 +138,7 @@ class SeedRun:
         self._metrics.append([str(epoch), *(f"{number:.6g}" for number in numbers)])
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([METRICS, *self._metrics])
-        with storage.replacing(self._folder / METRICS_FILE) as stream:
+        with _storage.replacing(self._folder / METRICS_FILE) as stream:
             stream.write(text.getvalue().encode())
         tensors = {f"model.{name}": value for name, value in self._network.state_dict().items()}
         for name, parameter in self._network.named_parameters():

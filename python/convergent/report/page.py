@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import convergent
-from convergent import _core, _files
+from convergent import _core, _storage
 from convergent.report import figures
 from convergent.report.figures.style import data_uri
 from convergent.report.glossary import Column, columns_for
@@ -99,7 +99,7 @@ def write_report(
         settings=_settings(study, details or {}),
         versions=_versions(),
     )
-    _files.write_text(Path(path), page)
+    _storage.write_text(Path(path), page)
     return Path(path)
 
 

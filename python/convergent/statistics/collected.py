@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convergent.statistics import storage
+from convergent import _storage
 from convergent.statistics.factor import Factor
 from convergent.statistics.moments import Moments
 
@@ -167,9 +167,8 @@ class Statistics:
         for entry, layer in zip(manifest["layers"], self.layers.values()):
             _save_layer(layer, target / entry["folder"])
         if self.labels is not None:
-            storage.write_array(target / _LABELS, self.labels)
-        with storage.replacing(target / MANIFEST) as stream:
-            stream.write(text.encode())
+            _storage.write_array(target / _LABELS, self.labels)
+        _storage.write_text(target / MANIFEST, text)
         return target
 
     def _manifest(self) -> dict[str, Any]:
@@ -214,7 +213,7 @@ class Statistics:
         }
         labels = None
         if manifest["labels"]:
-            labels = np.array(storage.map_array(source / _LABELS))
+            labels = np.array(_storage.map_array(source / _LABELS))
             for layer in layers.values():
                 if layer.images and len(layer.images[0]) != len(labels):
                     raise ValueError(
@@ -256,7 +255,7 @@ def _save_layer(layer: LayerStatistics, folder: Path) -> None:
         layer.factor.save(folder / "factor.npz")
     for kind in ("rows", "images", "image_units"):
         for i, array in enumerate(getattr(layer, kind)):
-            storage.write_array(folder / f"{kind}-{i:02d}.npy", array)
+            _storage.write_array(folder / f"{kind}-{i:02d}.npy", array)
 
 
 def _load_layer(folder: Path, entry: dict[str, Any], networks: tuple[str, ...]) -> LayerStatistics:
@@ -286,7 +285,7 @@ def _load_layer(folder: Path, entry: dict[str, Any], networks: tuple[str, ...]) 
 
 
 def _load_units(path: Path) -> NDArray[np.int64]:
-    units = np.array(storage.map_array(path))
+    units = np.array(_storage.map_array(path))
     if units.dtype != np.int64 or units.ndim != 1:
         raise ValueError(f"{path} must be int64 indices, got {units.dtype} of shape {units.shape}")
     return units
@@ -295,7 +294,7 @@ def _load_units(path: Path) -> NDArray[np.int64]:
 def _map_matrix(
     path: Path, n_columns: int, first: NDArray[np.float32] | None
 ) -> NDArray[np.float32]:
-    array = storage.map_array(path)
+    array = _storage.map_array(path)
     n_rows = array.shape[:1] if first is None else first.shape[:1]
     if array.dtype != np.float32 or array.shape != (*n_rows, n_columns):
         raise ValueError(
@@ -309,14 +308,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.exists():
         raise FileNotFoundError(f"{folder} holds no complete statistics: {MANIFEST} is missing")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is truncated or no file of convergent's: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ValueError(f"{path} must be of format {FORMAT}")
+    manifest: dict[str, Any] = _storage.read_json(path, FORMAT)
     if not _is_whole(manifest):
-        raise ValueError(f"{path} is damaged: it does not describe statistics")
+        raise _storage.UnreadableFileError(f"{path} is damaged: it does not describe statistics")
     return manifest
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convergent import _validate
-from convergent.statistics import storage
+from convergent import _storage, _validate
 
 FORMAT = "convergent.Moments/1"
 _BLOCK_BYTES = 1 << 22
@@ -268,7 +267,7 @@ class Moments:
         """Write an ``.npz`` file (no pickle): whole or not at all; return its path."""
         self._settle()
         arrays: dict[str, NDArray[Any]] = dict(self._saved_arrays())
-        storage.write_arrays(
+        _storage.write_arrays(
             path,
             FORMAT,
             {"widths": np.array(self._widths), "n_examples": np.array(self._n_settled), **arrays},
@@ -286,12 +285,12 @@ class Moments:
         ValueError
             If the file is truncated, or no file of moments.
         """
-        arrays = storage.read_arrays(path, FORMAT)
+        arrays = _storage.read_arrays(path, FORMAT)
         try:
             moments = cls([int(width) for width in arrays["widths"]])
             moments._n_settled = int(arrays["n_examples"])
             for name, target in moments._saved_arrays():
-                target[...] = storage.shaped(arrays[name], target.shape)
+                target[...] = _storage.shaped(arrays[name], target.shape)
         except (KeyError, ValueError, TypeError) as error:
             raise ValueError(f"{path} must hold {FORMAT}: {error}") from error
         return moments

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convergent import _validate
-from convergent.statistics import storage
+from convergent import _storage, _validate
 from convergent.statistics.moments import batch_of, refuse_unlike, widths_of
 
 FORMAT = "convergent.RowSample/1"
@@ -181,7 +180,7 @@ class RowSample:
         """Write an ``.npz`` file (no pickle): whole or not at all; return its path."""
         numbers = (self._n_rows, self._seed, self._first_row, self._n_seen)
         kept = self._n_kept
-        storage.write_arrays(
+        _storage.write_arrays(
             path,
             FORMAT,
             {
@@ -205,17 +204,17 @@ class RowSample:
         ValueError
             If the file is truncated, or no file of a row sample.
         """
-        arrays = storage.read_arrays(path, FORMAT)
+        arrays = _storage.read_arrays(path, FORMAT)
         try:
             n_rows, seed, first_row, n_seen = (int(number) for number in arrays["numbers"])
             widths = [int(width) for width in arrays["widths"]]
             sample = cls(n_rows, widths, seed, first_row=first_row)
             sample._n_seen = n_seen
             sample._n_kept = kept = min(n_rows, n_seen)
-            sample._priorities[:kept] = storage.shaped(arrays["priorities"], (kept,))
-            sample._indices[:kept] = storage.shaped(arrays["indices"], (kept,))
+            sample._priorities[:kept] = _storage.shaped(arrays["priorities"], (kept,))
+            sample._indices[:kept] = _storage.shaped(arrays["indices"], (kept,))
             for i, rows in enumerate(sample._rows):
-                rows[:kept] = storage.shaped(arrays[f"rows_{i}"], (kept, widths[i]))
+                rows[:kept] = _storage.shaped(arrays[f"rows_{i}"], (kept, widths[i]))
         except (KeyError, ValueError, TypeError) as error:
             raise ValueError(f"{path} must hold {FORMAT}: {error}") from error
         return sample

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convergent import _files
+from convergent import _storage
 from convergent.statistics import Statistics
 
 _LABELS = "labels"
@@ -63,13 +63,13 @@ def _read_layers(path: Path) -> dict[str, NDArray[Any]]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     if path.suffix == ".npz":
-        return _files.read_arrays(path)
+        return _storage.read_arrays(path)
     if path.suffix != ".npy":
         raise ValueError(f"{path} must be a .npy or .npz file")
     try:
         return {_ONLY_LAYER: np.load(path, mmap_mode="r", allow_pickle=False)}
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise _files.UnreadableFileError(
+        raise _storage.UnreadableFileError(
             f"{path} is not a .npy file of numbers: {error}"
         ) from error
 

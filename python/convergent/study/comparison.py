@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from convergent import _files
+from convergent import _storage
 from convergent._warnings import ConvergenceWarning, DeadUnitWarning
 from convergent.progress import ReportProgress, silent
 from convergent.statistics import LayerStatistics, Statistics
@@ -85,7 +85,7 @@ def compare(
                 _stored(folder, task, key) or _run(layers[task.layer], task, key, folder)
             )
         except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
-            if isinstance(error, _files.UnreadableFileError):
+            if isinstance(error, _storage.UnreadableFileError):
                 raise
             problems.append(Problem(task, str(error)))
     progress("comparing", len(tasks), len(tasks))
@@ -140,7 +140,7 @@ def _stored(folder: Path | None, task: Task, key: str) -> TaskResult | None:
         return None
     result = TaskResult.load(folder / task.file)
     if result.task != task:
-        raise _files.UnreadableFileError(
+        raise _storage.UnreadableFileError(
             f"{folder / task.file} holds {result.task}, not {task}; remove it to go on"
         )
     return result if result.key == key else None

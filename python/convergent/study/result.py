@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convergent import _files
+from convergent import _storage
 
-_SCALARS = "scalars_json"
+FORMAT = "convergent.TaskResult/1"
+_HEADER = "header"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class Task:
     @property
     def file(self) -> Path:
         """Path of the task's result inside a study's folder of comparisons."""
-        who = "--".join(_files.safe_name(name) for name in self.networks)
-        return Path(_files.safe_name(self.layer), self.measure, f"{_files.safe_name(who)}.npz")
+        who = "--".join(_storage.safe_name(name) for name in self.networks)
+        return Path(_storage.safe_name(self.layer), self.measure, f"{_storage.safe_name(who)}.npz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +54,16 @@ class TaskResult:
             "scalars": self.scalars,
         }
         text = np.array(json.dumps(header))
-        _files.write_arrays(folder / self.task.file, {_SCALARS: text, **self.arrays})
+        _storage.write_arrays(folder / self.task.file, FORMAT, {_HEADER: text, **self.arrays})
 
     @classmethod
     def load(cls, path: Path) -> TaskResult:
         """Read a result; a truncated or foreign file is refused by name."""
-        arrays = _files.read_arrays(path)
+        arrays = _storage.read_arrays(path, FORMAT)
         try:
-            header = json.loads(str(arrays.pop(_SCALARS)[()]))
+            header = json.loads(str(arrays.pop(_HEADER)[()]))
             task = Task(header["layer"], header["measure"], tuple(header["networks"]))
             scalars = {name: float(value) for name, value in header["scalars"].items()}
             return cls(task, header["key"], scalars, arrays)
         except (KeyError, TypeError, ValueError) as error:
-            raise _files.UnreadableFileError(f"{path} is not a result of a comparison") from error
+            raise _storage.UnreadableFileError(f"{path} is not a result of a comparison") from error

@@ -56,7 +56,7 @@ class CompareSettings:
         object.__setattr__(
             self, "epsilons", tuple(_validate.epsilon(e, "epsilons") for e in self.epsilons)
         )
-        _validate.integer(self.n_bins, "n_bins", low=2, high=254)
+        _validate.integer(self.n_bins, "n_bins", low=2, high=255)
         _validate.integer(self.n_features, "n_features", low=1)
         _validate.integer(self.seed, "seed", low=0)
         if not 0.0 < _validate.real(self.test_share, "test_share") < 1.0:

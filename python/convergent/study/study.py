@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convergent import _files
+from convergent import _storage
 from convergent.study.result import Task, TaskResult
 from convergent.study.settings import CompareSettings
 
 if TYPE_CHECKING:
     import pandas as pd
 
+FORMAT = "convergent.Study/1"
 MANIFEST = "study.json"
 COLUMNS = ("layer", "measure", "quantity", "network_a", "network_b", "value")
 
@@ -117,7 +118,7 @@ class Study:
         writer = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows())
-        _files.write_text(Path(path), text.getvalue())
+        _storage.write_text(Path(path), text.getvalue())
         return Path(path)
 
     def report(self, path: str | Path, **context: Any) -> Path:
@@ -132,13 +133,14 @@ class Study:
     def save_manifest(self, folder: Path) -> None:
         """Write what ties the results in `folder` together."""
         content = {
+            _storage.FORMAT_KEY: FORMAT,
             "networks": list(self.networks),
             "layers": [asdict(layer) for layer in self.layers],
             "settings": self.settings.as_dict(),
             "results": [result.task.file.as_posix() for result in self.results],
             "problems": [{**asdict(p.task), "reason": p.reason} for p in self.problems],
         }
-        _files.write_json(folder / MANIFEST, content)
+        _storage.write_json(folder / MANIFEST, content)
 
     def save(self, folder: str | Path) -> Path:
         """Write every result below `folder`, the manifest last."""
@@ -154,7 +156,7 @@ class Study:
         path = folder / MANIFEST
         if not path.exists():
             raise FileNotFoundError(f"{folder} holds no finished comparison (no {MANIFEST})")
-        content = _files.read_json(path)
+        content = _storage.read_json(path, FORMAT)
         try:
             layers = tuple(
                 LayerSummary(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
@@ -168,7 +170,7 @@ class Study:
             files = [_inside(folder, name) for name in content["results"]]
             networks = tuple(content["networks"])
         except (KeyError, TypeError, json.JSONDecodeError) as error:
-            raise _files.UnreadableFileError(
+            raise _storage.UnreadableFileError(
                 f"{path} is not a study's manifest: {error}"
             ) from error
         results = tuple(TaskResult.load(file) for file in files)
@@ -178,5 +180,5 @@ class Study:
 def _inside(folder: Path, name: str) -> Path:
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
-        raise _files.UnreadableFileError(f"{folder / MANIFEST} names a file outside of it: {name}")
+        raise _storage.UnreadableFileError(f"{folder / MANIFEST} names a file outside of it: {name}")
     return path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import zipfile
 import zlib
@@ -9,11 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
 FORMAT_KEY = "format"
+_LONGEST_NAME = 120
 _UNREADABLE = (
     AttributeError,  # an array where an archive is expected: no context manager
     TypeError,
@@ -26,10 +30,26 @@ _UNREADABLE = (
 )
 
 
+class UnreadableFileError(ValueError):
+    """A file is truncated, or is not of the kind that its place says."""
+
+
+def safe_name(text: str) -> str:
+    """Return a file name for any text: letters, digits, '-', '_', inner dots, the rest escaped."""
+    name = quote(text, safe="-_.").replace("~", "%7E")
+    if name.startswith("."):
+        name = "%2E" + name[1:]
+    if not name or len(name) > _LONGEST_NAME:
+        digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        name = f"{name[: _LONGEST_NAME - 20]}~{digest}"
+    return name
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a temporary file; it takes the name `path` only when the block succeeds."""
     final = Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
     temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as stream:
@@ -49,14 +69,16 @@ def write_arrays(
         np.savez(stream, **{FORMAT_KEY: np.array(format_name)}, **arrays)  # type: ignore[arg-type]
 
 
-def read_arrays(path: str | os.PathLike[str], format_name: str) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a file made by `write_arrays`.
+def read_arrays(
+    path: str | os.PathLike[str], format_name: str | None = None
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an ``.npz`` file; of one made by `write_arrays`, if a format is named.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
-    ValueError
+    UnreadableFileError
         If the file is truncated, was changed, holds pickled objects, or holds something else.
     """
     try:
@@ -65,10 +87,11 @@ def read_arrays(path: str | os.PathLike[str], format_name: str) -> dict[str, NDA
     except FileNotFoundError:
         raise
     except _UNREADABLE as error:
-        raise ValueError(f"{path} is truncated or no file of convergent's: {error}") from error
-    found = arrays.pop(FORMAT_KEY, None)
-    if found is None or str(found) != format_name:
-        raise ValueError(f"{path} must hold {format_name}, got {found}")
+        raise _unreadable(path, error) from error
+    if format_name is not None:
+        found = arrays.pop(FORMAT_KEY, None)
+        if found is None or str(found) != format_name:
+            raise UnreadableFileError(f"{path} must hold {format_name}, got {found}")
     return arrays
 
 
@@ -85,7 +108,7 @@ def map_array(path: str | os.PathLike[str]) -> NDArray[Any]:
     ------
     FileNotFoundError
         If there is no such file.
-    ValueError
+    UnreadableFileError
         If the file is truncated, or no array file.
     """
     try:
@@ -94,9 +117,9 @@ def map_array(path: str | os.PathLike[str]) -> NDArray[Any]:
     except FileNotFoundError:
         raise
     except _UNREADABLE as error:
-        raise ValueError(f"{path} is truncated or no file of convergent's: {error}") from error
+        raise _unreadable(path, error) from error
     if Path(path).stat().st_size != expected:
-        raise ValueError(f"{path} must have {expected} bytes, got {Path(path).stat().st_size}")
+        raise UnreadableFileError(f"{path} must have {expected} bytes, got {Path(path).stat().st_size}")
     return mapped
 
 
@@ -105,3 +128,39 @@ def shaped(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     if array.shape != shape:
         raise ValueError(f"an array must have shape {shape}, got {array.shape}")
     return array
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write text in UTF-8."""
+    with replacing(path) as stream:
+        stream.write(text.encode())
+
+
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
+    """Write JSON."""
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def read_json(path: str | os.PathLike[str], format_name: str | None = None) -> Any:
+    """Return the content of a JSON file; an object that says it is of a format, if one is named.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    UnreadableFileError
+        If the file is truncated, no JSON, or of another format.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _unreadable(path, error) from error
+    if format_name is not None and (
+        not isinstance(content, dict) or content.get(FORMAT_KEY) != format_name
+    ):
+        raise UnreadableFileError(f"{path} must be of format {format_name}")
+    return content
+
+
+def _unreadable(path: str | os.PathLike[str], error: Exception) -> UnreadableFileError:
+    return UnreadableFileError(f"{path} is truncated or no file of convergent's: {error}")
