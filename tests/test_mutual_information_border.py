@@ -9,9 +9,10 @@ import sys
 import time
 from typing import Any
 
-import convergent as cv
 import numpy as np
 import pytest
+
+import convergent as cv
 from convergent import _core
 
 X = np.arange(12.0).reshape(4, 3)

@@ -119,7 +119,9 @@ def map_array(path: str | os.PathLike[str]) -> NDArray[Any]:
     except _UNREADABLE as error:
         raise _unreadable(path, error) from error
     if Path(path).stat().st_size != expected:
-        raise UnreadableFileError(f"{path} must have {expected} bytes, got {Path(path).stat().st_size}")
+        raise UnreadableFileError(
+            f"{path} must have {expected} bytes, got {Path(path).stat().st_size}"
+        )
     return mapped
 
 

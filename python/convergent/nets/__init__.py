@@ -12,15 +12,18 @@ except ImportError as error:
     ) from error
 
 from convergent.nets.checkpoints import load_checkpoint, save_checkpoint
-from convergent.nets.datasets import ImageDataset, batches, digits
+from convergent.nets.datasets import DATASETS, ImageDataset, batches, digits, load_dataset
 from convergent.nets.extraction import collect
 from convergent.nets.models import MODELS, ConvNet, build_model
+from convergent.nets.trained import TrainedNetworks, trained_networks
 from convergent.nets.training import checkpoint_paths, default_checkpoints, load_network, train
 
 __all__ = [
+    "DATASETS",
     "MODELS",
     "ConvNet",
     "ImageDataset",
+    "TrainedNetworks",
     "batches",
     "build_model",
     "checkpoint_paths",
@@ -28,9 +31,11 @@ __all__ = [
     "default_checkpoints",
     "digits",
     "load_checkpoint",
+    "load_dataset",
     "load_network",
     "save_checkpoint",
     "train",
+    "trained_networks",
 ]
 
 del safetensors, torch

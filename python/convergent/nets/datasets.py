@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,6 +127,27 @@ def digits(seed: int = 0, test_size: int = 360) -> ImageDataset:
     )
     names = tuple(str(digit) for digit in range(10))
     return ImageDataset(train_images, train_labels, test_images, test_labels, names, "digits")
+
+
+DATASETS: dict[str, Callable[[], ImageDataset]] = {"digits": digits}
+"""Data sets by name."""
+
+
+def load_dataset(name: str) -> ImageDataset:
+    """Return a data set by its name in `DATASETS`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such data set.
+
+    Examples
+    --------
+    >>> from convergent import nets
+    >>> nets.load_dataset("digits").class_names[:3]
+    ('0', '1', '2')
+    """
+    return DATASETS[_validate.choice(name, "dataset", tuple(DATASETS))]()
 
 
 def _check_split(images: Any, labels: Any, split: str, n_classes: int) -> None:

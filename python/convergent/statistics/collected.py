@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -47,6 +48,21 @@ class LayerStatistics:
     """The images view: float32 (n_images, n_image_units) of each network."""
     image_units: list[NDArray[np.int64]]
     """Which flattened units the columns of `images` are: ascending int64 of each network."""
+
+    def fingerprint(self) -> str:
+        """Return a digest of everything that was kept."""
+        digest = hashlib.blake2b(
+            repr((self.name, self.networks, self.widths)).encode(), digest_size=16
+        )
+        arrays: list[NDArray[Any]] = [*self.rows, *self.images, *self.image_units]
+        if self.moments is not None:
+            arrays.append(self.moments.mean())
+        if self.factor is not None:
+            arrays.append(self.factor.triangle())
+        for array in arrays:
+            digest.update(repr((array.shape, array.dtype.str)).encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
     def __repr__(self) -> str:
         kept = [
@@ -133,18 +149,43 @@ class Statistics:
         ValueError
             If shapes do not fit, or a value is NaN or infinite.
         """
-        from convergent.statistics.builder import StatisticsBuilder, image_batches, positions_view
-
         if not isinstance(arrays, Mapping):
             raise TypeError(
                 f"`arrays` must map networks' names to arrays, got {type(arrays).__name__}"
             )
-        builder = StatisticsBuilder(
-            list(arrays), factor=factor, n_rows=n_rows, max_units=max_units, seed=seed
+        return cls.from_layers(
+            {layer: arrays},
+            labels=labels,
+            factor=factor,
+            n_rows=n_rows,
+            max_units=max_units,
+            seed=seed,
         )
-        for images in image_batches(arrays):
-            positions = {network: positions_view(value) for network, value in images.items()}
-            builder.update(layer, positions, images)
+
+    @classmethod
+    def from_layers(
+        cls, layers: Mapping[str, Mapping[str, Any]], *, labels: Any = None, **options: Any
+    ) -> Statistics:
+        """Return the statistics of several layers that are at hand.
+
+        Parameters
+        ----------
+        layers : mapping from layer to mapping from network to array
+            Each layer's arrays as `from_arrays` takes them; the same networks in every layer.
+        labels : array, shape (n_images,), or None
+            Numbers or text.
+        **options
+            `factor`, `n_rows`, `max_units` and `seed`, as in `from_arrays`.
+        """
+        from convergent.statistics.builder import StatisticsBuilder, image_batches, positions_view
+
+        if not layers:
+            raise ValueError("`layers` must hold at least one layer, got none")
+        builder = StatisticsBuilder(list(next(iter(layers.values()))), **options)
+        for layer, arrays in layers.items():
+            for images in image_batches(arrays):
+                positions = {network: positions_view(value) for network, value in images.items()}
+                builder.update(layer, positions, images)
         return builder.finish(labels=labels, settings={"source": "arrays"})
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
@@ -161,14 +202,16 @@ class Statistics:
         """
         target = Path(folder)
         manifest = self._manifest()
-        text = json.dumps(manifest, indent=1) + "\n"
+        json.dumps(
+            manifest
+        )  # settings that are no JSON values are refused before anything is written
         target.mkdir(parents=True, exist_ok=True)
         (target / MANIFEST).unlink(missing_ok=True)
         for entry, layer in zip(manifest["layers"], self.layers.values()):
             _save_layer(layer, target / entry["folder"])
         if self.labels is not None:
             _storage.write_array(target / _LABELS, self.labels)
-        _storage.write_text(target / MANIFEST, text)
+        _storage.write_json(target / MANIFEST, manifest)
         return target
 
     def _manifest(self) -> dict[str, Any]:
@@ -190,6 +233,11 @@ class Statistics:
                 for index, layer in enumerate(self.layers.values())
             ],
         }
+
+    @staticmethod
+    def is_complete(folder: str | os.PathLike[str]) -> bool:
+        """Return whether a folder holds statistics that were saved to the end."""
+        return (Path(folder) / MANIFEST).exists()
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Statistics:

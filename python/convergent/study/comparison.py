@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -73,22 +71,20 @@ def compare(
     tasks = list(_plan(statistics, settings))
     results: list[TaskResult] = []
     problems: list[Problem] = []
-    layers: dict[str, Layer] = {}
+    layer: Layer | None = None
     for done, task in enumerate(tasks):
-        progress("comparing", done, len(tasks))
-        if task.layer not in layers:
+        progress("compare", done, len(tasks))
+        if layer is None or layer.statistics.name != task.layer:
             source = statistics.layers[task.layer]
-            layers = {task.layer: Layer(source, statistics.labels, settings, n_threads)}
-        key = _key(statistics, settings, task)
+            layer = Layer(source, statistics.labels, settings, n_threads)
+        key = layer.key(task)
         try:
-            results.append(
-                _stored(folder, task, key) or _run(layers[task.layer], task, key, folder)
-            )
+            results.append(_stored(folder, task, key) or _run(layer, task, key, folder))
         except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
             if isinstance(error, _storage.UnreadableFileError):
                 raise
             problems.append(Problem(task, str(error)))
-    progress("comparing", len(tasks), len(tasks))
+    progress("compare", len(tasks), len(tasks))
     summaries = tuple(_layer_summary(layer) for layer in statistics.layers.values())
     study = Study(statistics.networks, summaries, settings, tuple(results), tuple(problems))
     if folder is not None:
@@ -146,27 +142,14 @@ def _stored(folder: Path | None, task: Task, key: str) -> TaskResult | None:
     return result if result.key == key else None
 
 
-_DEPENDS_ON = {
-    "correlation": (),
-    "mutual_information": ("n_bins",),
-    "max_match": ("epsilons",),
-    "cka": (),
-    "shared_response": ("n_features", "test_share", "seed"),
-}
-
-
-def _key(statistics: Statistics, settings: CompareSettings, task: Task) -> str:
-    """Return a digest of all that a task's result depends on."""
-    content: dict[str, Any] = settings.as_dict()
-    parts = [statistics.fingerprint, str(task.networks)]
-    parts += [f"{name}={content[name]}" for name in _DEPENDS_ON[task.measure]]
-    return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
-
-
 def _layer_summary(layer: LayerStatistics) -> LayerSummary:
-    n_dead = tuple(
-        int(np.count_nonzero(layer.moments.std(i) == 0.0)) for i in range(len(layer.networks))
-    )
+    moments = layer.moments
+    n_networks = len(layer.networks)
+    dead = [0 if moments is None else len(moments.dead_units(i)) for i in range(n_networks)]
     return LayerSummary(
-        layer.name, tuple(layer.widths), n_dead, layer.moments.n_examples, layer.images[0].shape[0]
+        layer.name,
+        tuple(layer.widths),
+        tuple(dead),
+        0 if moments is None else moments.n_examples,
+        len(layer.images[0]) if layer.images else 0,
     )

@@ -180,5 +180,7 @@ class Study:
 def _inside(folder: Path, name: str) -> Path:
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
-        raise _storage.UnreadableFileError(f"{folder / MANIFEST} names a file outside of it: {name}")
+        raise _storage.UnreadableFileError(
+            f"{folder / MANIFEST} names a file outside of it: {name}"
+        )
     return path

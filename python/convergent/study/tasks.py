@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,22 @@ from convergent.measures.indexes import cka
 from convergent.measures.information import BinnedUnits, bin_units, mutual_information
 from convergent.measures.subspace import SubspaceMatcher
 from convergent.statistics import LayerStatistics
+from convergent.study.result import Task
 from convergent.study.settings import CompareSettings
 
 Scalars = dict[str, float]
 Arrays = dict[str, NDArray[Any]]
 
 UNMATCHED_BELOW = 0.5
+
+
+_DEPENDS_ON: dict[str, tuple[str, ...]] = {
+    "correlation": (),
+    "mutual_information": ("n_bins",),
+    "max_match": ("epsilons",),
+    "cka": (),
+    "shared_response": ("n_features", "test_share", "seed"),
+}
 
 
 class Layer:
@@ -38,6 +49,18 @@ class Layer:
         self.n_threads = n_threads
 
     @cached_property
+    def _fingerprint(self) -> str:
+        labels = "" if self.labels is None else repr(self.labels.tolist())
+        return f"{self.statistics.fingerprint()}\n{labels}"
+
+    def key(self, task: Task) -> str:
+        """Return a digest of all that a task's result depends on."""
+        content = self.settings.as_dict()
+        parts = [self._fingerprint, repr(task.networks)]
+        parts += [f"{name}={content[name]}" for name in _DEPENDS_ON[task.measure]]
+        return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+
+    @cached_property
     def binned(self) -> list[BinnedUnits]:
         """Binned row sample of every network."""
         return [bin_units(rows, n_bins=self.settings.n_bins) for rows in self.statistics.rows]
@@ -45,7 +68,10 @@ class Layer:
 
 def correlation_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arrays]:
     """Match the units of two networks by correlation (Li et al. 2016, Section 3)."""
-    return _matchings(layer.statistics.moments.correlation(i, j), UNMATCHED_BELOW)
+    moments = layer.statistics.moments
+    if moments is None:
+        raise ValueError("the statistics were collected without the positions view")
+    return _matchings(moments.correlation(i, j), UNMATCHED_BELOW)
 
 
 def mutual_information_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arrays]:
