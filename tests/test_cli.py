@@ -103,10 +103,10 @@ def test_bad_arguments_exit_with_2(
     ("content", "message"),
     [
         (np.full((10, 3), np.nan), "must be finite"),
-        (np.zeros(10), "must be two-dimensional"),
+        (np.zeros(10), "must be (n_images, n_units)"),
         (np.zeros((10, 3), dtype=complex), "must be real"),
-        (np.zeros((10, 0)), "must not be empty"),
-        (np.zeros((11, 3)), "as many examples"),
+        (np.zeros((10, 0)), "not empty, got shape (10, 0)"),
+        (np.zeros((11, 3)), "the same images in every network, got [10, 11]"),
         (None, "is not a .npy file"),
     ],
 )

@@ -50,7 +50,9 @@ def shared_response_task(layer: Layer) -> tuple[Scalars, Arrays]:
         "variance_explained_leave_one_out": leave_one_out,
         "held_out": held_out,
     }
-    _agreement(test, model.transform(test), scalars, arrays)
+    # The shared space has its origin at the units' means, and so must the similarities within networks have.
+    centred = [x - mean for x, mean in zip(test, model.means_)]
+    _agreement(centred, model.transform(test), scalars, arrays)
     if layer.labels is not None:
         arrays["labels"] = layer.labels[held_out]
     return scalars, arrays
