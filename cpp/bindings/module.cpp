@@ -11,6 +11,7 @@ void bind_assignment(py::module_& m);
 void bind_mutual_information(py::module_& m);
 void bind_shared_response(py::module_& m);
 void bind_subspace(py::module_& m);
+void bind_triangular_factor(py::module_& m);
 
 }  // namespace convergent::border
 
@@ -35,4 +36,5 @@ PYBIND11_MODULE(CONVERGENT_MODULE, m, py::mod_gil_not_used()) {
     convergent::border::bind_mutual_information(m);
     convergent::border::bind_shared_response(m);
     convergent::border::bind_subspace(m);
+    convergent::border::bind_triangular_factor(m);
 }
