@@ -13,8 +13,9 @@ namespace convergent {
 /// `anchor`, which has a's shape and orthonormal columns. W is orthonormal to 1e-14 times k
 /// whatever the rank of a.
 ///
-/// Scaled Newton iteration on the triangular factor (Higham 1986): the error grows with the
-/// condition number of a, not with its square as through the eigenvectors of a^T a.
+/// Scaled Newton steps on the triangular factor bound its singular values (Higham 1986), Halley
+/// steps finish: the error grows with the condition number of a, not with its square as through the
+/// eigenvectors of a^T a.
 Eigen::MatrixXd polar_factor(const Eigen::MatrixXd& a, const Eigen::MatrixXd& anchor,
                              const StopToken& stop);
 

@@ -16,7 +16,8 @@ using Eigen::Index;
 using Eigen::MatrixXd;
 
 constexpr int kLeadingRounds = 3;  // subspace iterations for the first network of a sequence
-constexpr double kExpectedIterations = 30;           // for choosing what to work on
+constexpr double kExpectedIterations = 30;  // for choosing what to work on
+constexpr double kReading = 1.6;  // time of an operation on the examples over one on products
 constexpr double kSmallProducts = 64.0 * (1 << 20);  // bytes
 constexpr double kRounding =
     1e-14;  // changes below this share of the total sum of squares are noise
@@ -31,7 +32,7 @@ bool prefer_examples(const std::vector<NetworkView>& networks, Index k, int max_
     const auto width = static_cast<double>(k);
     if (8.0 * units * units > std::max(8.0 * examples * units, kSmallProducts)) return true;
     const double iterations = std::min<double>(max_iter, kExpectedIterations);
-    const double on_examples = iterations * 4.0 * examples * units * width;
+    const double on_examples = kReading * iterations * 4.0 * examples * units * width;
     const double on_products = examples * units * units + iterations * 2.0 * units * units * width;
     return on_examples < on_products;
 }

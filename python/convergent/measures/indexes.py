@@ -24,38 +24,41 @@ def cka(
     x, y : array of float, shape (n_examples, n_units_x), (n_examples, n_units_y)
         Activations; each column is one unit.
     kernel : {"linear", "rbf"}
-        Inner products, or ``exp(-d^2 / (2 s^2))`` with s = `bandwidth` times the median distance of all pairs (each
-        example with itself among them; of the pairs that are apart, should that median be 0).
+        Inner products, or ``exp(-d^2 / (2 s^2))``, where ``s^2`` is ``bandwidth^2`` times the median
+        squared distance of all pairs (each example with itself among them; only the pairs that are
+        apart, should that median be 0).
     debiased : bool
-        The unbiased estimate of HSIC, which is near 0 for independent networks however few the examples.
+        The unbiased estimate of HSIC, which is near 0 for independent networks however few the
+        examples.
     bandwidth : float
         For the RBF kernel, in median distances.
 
     Returns
     -------
     float
-        In [0, 1]; the debiased value may be negative. Rotations of the units, one scale for all of them and
-        constants added to them change nothing. Dead units contribute nothing; if all units of a network are
-        constant, the value is 0, with a DeadUnitWarning. 0 also where the debiased HSIC of a network with
-        itself vanishes.
+        In [0, 1]; the debiased value may be negative. Rotations of the units, one scale for all of
+        them and constants added to them change nothing. Dead units contribute nothing; if all units
+        of a network are constant, the value is 0, with a DeadUnitWarning. 0 also where the debiased
+        HSIC of a network with itself vanishes.
 
     Raises
     ------
     TypeError
         If an array is complex or `bandwidth` no number.
     ValueError
-        If `x` and `y` differ in examples, hold NaN or infinity, or have fewer than four examples where
-        `debiased`.
+        If `x` and `y` differ in examples, hold NaN or infinity, or have fewer than four examples
+        where `debiased`.
 
     Notes
     -----
-    Linear: with more examples than units from the cross-products of the units, in blocks of examples and without
-    a float64 copy; otherwise, and for the RBF kernel, from two (n_examples, n_examples) matrices and one
-    float64 copy of the activations.
+    Linear: with more examples than units from the cross-products of the units, in blocks of
+    examples and without a float64 copy; otherwise, and for the RBF kernel, from two (n_examples,
+    n_examples) matrices and one float64 copy of the activations.
 
     References
     ----------
-    Kornblith et al. (2019), Equations 3 and 4; Song et al. (2012), Equation 5, for the unbiased estimate.
+    Kornblith et al. (2019), Equations 3 and 4; Song et al. (2012), Equation 5, for the unbiased
+    estimate.
 
     Examples
     --------
@@ -73,8 +76,8 @@ def cka(
         return 0.0
     if kernel == "linear" and networks[0].shape[0] > max(m.shape[1] for m in networks):
         return _alignment(*_hsic_of_units(*networks, debiased))
-    similarity = [_similarity_matrix(m, kernel, width) for m in networks]
-    return _alignment(*_hsic_of_examples(*similarity, debiased))
+    x_similarity, y_similarity = (_similarity_matrix(m, kernel, width) for m in networks)
+    return _alignment(*_hsic_of_examples(x_similarity, y_similarity, debiased))
 
 
 def _warn_if_constant(networks: tuple[Floats, Floats]) -> bool:
@@ -102,7 +105,7 @@ def _centring(network: Floats) -> tuple[Matrix, float]:
 
 
 def _hsic_of_units(x: Floats, y: Floats, debiased: bool) -> tuple[float, float, float]:
-    """Return the HSIC of x with y, of x and of y with themselves, linear kernel, up to common scales."""
+    """Return the linear HSIC of x with y, x with x and y with y, up to common scales."""
     (x_mean, x_scale), (y_mean, y_scale) = _centring(x), _centring(y)
     xx, yy = np.zeros((x.shape[1],) * 2), np.zeros((y.shape[1],) * 2)
     xy = np.zeros((x.shape[1], y.shape[1]))
@@ -120,10 +123,10 @@ def _hsic_of_units(x: Floats, y: Floats, debiased: bool) -> tuple[float, float, 
     return _scaled(sums, (x_squares, y_squares), debiased)
 
 
-def _hsic_of_examples(k: Matrix, l: Matrix, debiased: bool) -> tuple[float, float, float]:
+def _hsic_of_examples(x: Matrix, y: Matrix, debiased: bool) -> tuple[float, float, float]:
     """Return the same from centred similarity matrices of the examples."""
-    sums = float(np.vdot(k, l)), _square_sum(k), _square_sum(l)
-    return _scaled(sums, (np.diagonal(k), np.diagonal(l)), debiased)
+    sums = float(np.vdot(x, y)), _square_sum(x), _square_sum(y)
+    return _scaled(sums, (np.diagonal(x), np.diagonal(y)), debiased)
 
 
 def _scaled(
@@ -131,7 +134,7 @@ def _scaled(
     diagonals: tuple[NDArray[np.float64], NDArray[np.float64]],
     debiased: bool,
 ) -> tuple[float, float, float]:
-    """Return HSICs from the inner products of two centred similarity matrices and their diagonals."""
+    """Return HSICs from the inner products of centred similarities and their diagonals."""
     if not debiased:
         largest = max(sums[1:])
         return sums[0] / largest, sums[1] / largest, sums[2] / largest

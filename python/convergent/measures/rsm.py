@@ -25,14 +25,14 @@ def rsm(x: Any, kind: str = "cosine") -> Matrix:
     x : array of float, shape (n_examples, n_units)
         Activations; each row is one example.
     kind : {"cosine", "pearson"}
-        "cosine": the paper's ``A^T A`` on normalised examples, which no rotation of the units changes.
-        "pearson": correlation across the units, which is **not** rotation invariant.
+        "cosine": the paper's ``A^T A`` on normalised examples, which no rotation of the units
+        changes. "pearson": correlation across the units, which is **not** rotation invariant.
 
     Returns
     -------
     array of float64, shape (n_examples, n_examples)
-        Symmetric, in [-1, 1]. An example without direction (all units zero, or all alike for "pearson") has
-        similarity 0 to every example and to itself; never NaN.
+        Symmetric, in [-1, 1]. An example without direction (all units zero, or all alike for
+        "pearson") has similarity 0 to every example and to itself; never NaN.
 
     Raises
     ------
@@ -70,19 +70,19 @@ def inter_rsm(
     Parameters
     ----------
     x, y : array of float, shape (n_examples, n_units)
-        Activations of two networks in the same space: shared-space ones, or native ones of equal width.
-        Without `y`, `x` is a list of such arrays, one a network.
+        Activations of two networks in the same space: shared-space ones, or native ones of equal
+        width. Without `y`, `x` is a list of such arrays, one a network.
     kind : {"cosine", "pearson"}
         As in `rsm`.
     convention : {"pairwise", "leave-one-out"}
-        For a list. "pairwise": the mean over all ordered pairs of networks. "leave-one-out", the authors':
-        the mean over networks of each one against the mean activations of the others.
+        For a list. "pairwise": the mean over all ordered pairs of networks. "leave-one-out", the
+        authors': the mean over networks of each one against the mean activations of the others.
 
     Returns
     -------
     array of float64, shape (n_examples, n_examples)
-        Rows are examples in `x`, columns examples in `y` (or in the other networks). Examples without direction
-        have similarity 0; never NaN.
+        Rows are examples in `x`, columns examples in `y` (or in the other networks). Examples
+        without direction have similarity 0; never NaN.
 
     Raises
     ------
@@ -173,22 +173,26 @@ def variance_explained(
 ) -> Matrix:
     """Return the share of each network's variance that the shared response explains.
 
-    ``1 - mean((X_i - S W_i^T)^2) / var(X_i)`` over all entries, with ``S = mean_j X_j W_j`` of these activations.
+    ``1 - mean((X_i - S W_i^T)^2) / var(X_i)`` over all entries, with ``S = mean_j X_j W_j`` of
+    these activations.
 
     Parameters
     ----------
     activations : list of array of float, shape (n_examples, n_units_i)
-        One matrix a network, in the order of the weights: those of the fit, or better of other examples.
+        One matrix a network, in the order of the weights: those of the fit, or better of other
+        examples.
     model_or_weights : SharedResponseModel or list of array of float, shape (n_units_i, n_features)
-        A fitted model, whose means are removed first; or weights, and the activations are taken as they are.
+        A fitted model, whose means are removed first; or weights, and the activations are taken as
+        they are.
     convention : {"plain", "leave-one-out"}
-        S over all networks, for which N unrelated networks score 1/N; or over all but network i, for which they
-        score 0 or less.
+        S over all networks, for which N unrelated networks score 1/N; or over all but network i,
+        for which they score 0 or less.
 
     Returns
     -------
     array of float64, shape (n_networks,)
-        At most 1; may be negative. 0 for a network whose activations are all one value, with a DeadUnitWarning.
+        At most 1; may be negative. 0 for a network whose activations are all one value, with a
+        DeadUnitWarning.
 
     Raises
     ------
@@ -240,8 +244,8 @@ def consistency(
     Parameters
     ----------
     networks : list of array of float
-        Activations (n_examples, n_units_i), one matrix a network; or their RSMs (n_examples, n_examples) with
-        ``kind="precomputed"``.
+        Activations (n_examples, n_units_i), one matrix a network; or their RSMs (n_examples,
+        n_examples) with ``kind="precomputed"``.
     kind : {"cosine", "pearson", "precomputed"}
         As in `rsm`.
     method, entries : str
@@ -283,7 +287,7 @@ def consistency(
 
 
 def _directions(network: Floats, kind: str) -> Matrix:
-    """Return the examples scaled to length one (centred first for "pearson"), zeros without direction."""
+    """Return the examples at length one; those without direction as zeros."""
     _validate.choice(kind, "kind", KINDS)
     if kind == "pearson" and network.shape[1] < 2:
         raise ValueError("`kind` 'pearson' needs at least two units, got 1")

@@ -32,8 +32,8 @@ _BRAINIAK_DIAGONAL = 0.001
 class SharedResponseModel:
     """Place the activations of several networks in one shared space by orthonormal maps.
 
-    Minimises ``sum_i ||X_i - S W_i^T||_F^2`` over the shared response ``S`` and the weights ``W_i`` with
-    ``W_i^T W_i = I``, by alternating ``W_i = polar(X_i^T S)`` and ``S = mean_i X_i W_i``.
+    Minimises ``sum_i ||X_i - S W_i^T||_F^2`` over the shared response ``S`` and the weights ``W_i``
+    with ``W_i^T W_i = I``, by alternating ``W_i = polar(X_i^T S)`` and ``S = mean_i X_i W_i``.
 
     Parameters
     ----------
@@ -42,26 +42,30 @@ class SharedResponseModel:
     algorithm : {"deterministic"}
         How the model is estimated.
     center : bool
-        Remove each unit's mean over the examples first. Ignored by ``convention="brainiak"``, which never does.
+        Remove each unit's mean over the examples first. Ignored by ``convention="brainiak"``, which
+        never does.
     max_iter : int
         Most iterations.
     tol : float
-        The iterations end when the objective changed by at most this share twice running. With ``tol=0``
-        exactly `max_iter` iterations are run, without a warning, and ``converged_`` is False.
+        The iterations end when the objective changed by at most this share twice running. With
+        ``tol=0`` exactly `max_iter` iterations are run, without a warning, and ``converged_`` is
+        False.
     seed : int
         Seed of the random start.
     n_threads : int, optional
         Threads; None takes all processors. The same bits for any number.
     start : {"sequential", "random"} or list of array of float, shape (n_units_i, n_features)
-        Where the alternation begins: each network aligned to the sum of those before it, the first one to its
-        leading directions; or random orthonormal weights; or these weights, whose columns must be orthonormal.
+        Where the alternation begins: each network aligned to the sum of those before it, the first
+        one to its leading directions; or random orthonormal weights; or these weights, whose
+        columns must be orthonormal.
     convention : {"paper", "brainiak"}
-        "brainiak" gives the numbers of BrainIAK's ``DetSRM``: no centring, 0.001 added to the diagonal of
-        ``X_i^T S`` before its polar factor, the plain alternation, and an objective of
+        "brainiak" gives the numbers of BrainIAK's ``DetSRM``: no centring, 0.001 added to the
+        diagonal of ``X_i^T S`` before its polar factor, the plain alternation, and an objective of
         ``1 / (2 n_examples)`` times the sum above.
     extrapolate : bool
-        Also try weights beyond the last step, and keep them when they lower the objective: three times fewer
-        iterations. False runs the plain alternation. Ignored by ``convention="brainiak"``.
+        Also try weights beyond the last step, and keep them when they lower the objective: three
+        times fewer iterations. False runs the plain alternation. Ignored by
+        ``convention="brainiak"``.
 
     Attributes
     ----------
@@ -81,15 +85,16 @@ class SharedResponseModel:
 
     Notes
     -----
-    Dead and duplicated units, and more features than the data have rank, are allowed: the weights are orthonormal
-    all the same, and directions that the data leave undetermined follow the start.
-    Memory: the shared response, and either the cross-products of all units (never more than the activations
-    take in float64, or 64 MiB) or blocks of 256 examples. The activations are not copied.
-    The same seed gives the same bits with any number of threads.
+    Dead and duplicated units, and more features than the data have rank, are allowed: the weights
+    are orthonormal all the same, and directions that the data leave undetermined follow the start.
+    Memory: the shared response, and either the cross-products of all units (never more than the
+    activations take in float64, or 64 MiB) or blocks of 256 examples. The activations are not
+    copied. The same seed gives the same bits with any number of threads.
 
     References
     ----------
-    Lu et al. (2018), Equation 1; Chen et al. (2015), A reduced-dimension fMRI shared response model.
+    Lu et al. (2018), Equation 1; Chen et al. (2015), A reduced-dimension fMRI shared response
+    model.
 
     Examples
     --------
@@ -154,8 +159,8 @@ class SharedResponseModel:
         TypeError
             If activations are complex or a parameter is of the wrong kind.
         ValueError
-            If examples differ, values are not finite or too large to square, a parameter is out of range, or
-            a network has fewer units than `n_features`.
+            If examples differ, values are not finite or too large to square, a parameter is out of
+            range, or a network has fewer units than `n_features`.
         """
         self._check_parameters()
         networks = _validate.activation_list(activations, "activations")
@@ -268,7 +273,8 @@ class SharedResponseModel:
         Returns
         -------
         array of float64, shape (n_units, n_features)
-            Its weights ``polar(X^T S)``; they and its means are appended to ``weights_`` and ``means_``.
+            Its weights ``polar(X^T S)``; they and its means are appended to ``weights_`` and
+            ``means_``.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What goes into and out of a shared space: starting weights, means, activations mapped by weights."""
+"""What goes into a shared space and out of it: starting weights, means, mapped activations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def shared_activations(network: Floats, weights: Matrix, mean: Matrix | float = 
 def unit_means(network: Floats) -> Matrix:
     """Return each unit's mean over the examples, in float64 from the first value on.
 
-    The deviations from the first example are averaged, so that constant units have their value exactly.
+    The deviations from the first example are averaged, so that constant units have their value
+    exactly.
     """
     first = network[0].astype(np.float64)
     total = np.zeros(network.shape[1])

@@ -1,0 +1,139 @@
+"""Shared response model and CKA beside the obvious NumPy forms."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import convergent as cv
+from bench.harness import Session
+
+Matrix = NDArray[np.float64]
+
+N_NETWORKS, N_EXAMPLES, N_ITER = 10, 5000, 30
+
+
+def draw_networks(n_units: int, seed: int = 0) -> list[Matrix]:
+    """Networks that share forty directions of falling variance, with noise, means and a ReLU."""
+    rng = np.random.default_rng(seed)
+    shared = rng.standard_normal((N_EXAMPLES, 40)) / np.sqrt(np.arange(1, 41))
+    return [
+        np.maximum(
+            shared @ rng.standard_normal((40, n_units))
+            + 0.7 * rng.standard_normal((N_EXAMPLES, n_units)),
+            0.0,
+        )
+        for _ in range(N_NETWORKS)
+    ]
+
+
+def numpy_srm(networks: list[Matrix], start: list[Matrix], n_iter: int) -> float:
+    """The loop that one writes first: examples, np.linalg.svd; returns the objective."""
+    data = [x - x.mean(axis=0) for x in networks]
+    weights = list(start)
+    for _ in range(n_iter):
+        shared = np.mean([x @ w for x, w in zip(data, weights)], axis=0)
+        for i, x in enumerate(data):
+            u, _, vt = np.linalg.svd(x.T @ shared, full_matrices=False)
+            weights[i] = u @ vt
+    shared = np.mean([x @ w for x, w in zip(data, weights)], axis=0)
+    return float(sum(np.sum((x - shared @ w.T) ** 2) for x, w in zip(data, weights)))
+
+
+def numpy_until(networks: list[Matrix], start: list[Matrix], tol: float, most: int) -> float:
+    """The same loop, run until the objective changes by less than tol twice running."""
+    data = [x - x.mean(axis=0) for x in networks]
+    total = sum(float(np.vdot(x, x)) for x in data)
+    weights, before, quiet = list(start), np.inf, 0
+    objective = before
+    for _ in range(most):
+        shared = np.mean([x @ w for x, w in zip(data, weights)], axis=0)
+        objective = total - len(data) * float(np.vdot(shared, shared))
+        quiet = quiet + 1 if abs(before - objective) <= tol * objective else 0
+        if quiet == 2:
+            break
+        before = objective
+        for i, x in enumerate(data):
+            u, _, vt = np.linalg.svd(x.T @ shared, full_matrices=False)
+            weights[i] = u @ vt
+    return objective
+
+
+def numpy_cka(x: Matrix, y: Matrix) -> float:
+    """Linear CKA as it is usually written, from the Gram matrices of the examples."""
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    k, l = x @ x.T, y @ y.T  # noqa: E741
+    return float(np.sum(k * l) / np.sqrt(np.sum(k * k) * np.sum(l * l)))
+
+
+def numpy_cka_of_units(x: Matrix, y: Matrix) -> float:
+    """Linear CKA from the cross-products of the units."""
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    cross = np.linalg.norm(x.T @ y) ** 2
+    return float(cross / np.linalg.norm(x.T @ x) / np.linalg.norm(y.T @ y))
+
+
+def close(tolerance: float) -> Any:
+    """Return a check that two numbers agree."""
+
+    def check(ours: float, theirs: float) -> None:
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance)
+
+    return check
+
+
+def fit(networks: list[Matrix], k: int, **parameters: Any) -> float:
+    """Return our objective."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", cv.ConvergenceWarning)
+        return cv.SharedResponseModel(k, **parameters).fit(networks).objective_
+
+
+def run(session: Session) -> None:
+    """Run the races."""
+    rng = np.random.default_rng(1)
+    for n_units, k in ((200, 20), (200, 50), (200, 200), (512, 50)):
+        networks = draw_networks(n_units)
+        start = [np.linalg.qr(rng.standard_normal((n_units, k)))[0] for _ in networks]
+        n_iter = N_ITER if n_units == 200 else 5
+        size = f"{N_NETWORKS} networks x {n_units} units x {N_EXAMPLES} examples, k = {k}"
+        products = 2.0 * N_EXAMPLES * n_units * k * N_NETWORKS * 2 * n_iter / 1e9
+        same: dict[str, Any] = {"tol": 0.0, "start": start, "extrapolate": False}
+        session.race(
+            f"shared response, same start, {n_iter} plain iterations: {size}",
+            {
+                "convergent": lambda: fit(networks, k, max_iter=n_iter, **same),
+                "convergent, 1 thread": lambda: fit(
+                    networks, k, max_iter=n_iter, n_threads=1, **same
+                ),
+                "NumPy, np.linalg.svd": lambda: numpy_srm(networks, start, n_iter),
+            },
+            close(1e-9),
+            runs=min(session.runs, 3),
+            limit=f"{products:.0f} Gflop in matrix products on the examples",
+        )
+        if n_units == 200 and k < 200:
+            session.race(
+                f"shared response, default start, until tol = 1e-6: {size}",
+                {
+                    "convergent": lambda: fit(networks, k, max_iter=300),
+                    "NumPy, random start": lambda: numpy_until(networks, start, 1e-6, 300),
+                },
+                close(1e-4),
+                runs=min(session.runs, 3),
+                limit="as above, per iteration; the answers agree to the stopping rule",
+            )
+    x, y = draw_networks(512)[:2]
+    session.race(
+        f"linear CKA: 512 + 512 units x {N_EXAMPLES} examples",
+        {
+            "convergent": lambda: cv.cka(x, y),
+            "NumPy, units": lambda: numpy_cka_of_units(x, y),
+            "NumPy, examples": lambda: numpy_cka(x, y),
+        },
+        close(1e-10),
+        limit="three products of 5000 x 512: 7.9 Gflop",
+    )
