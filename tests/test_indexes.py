@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import convergent as cv
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import convergent as cv
 from tests.reference import indexes as reference
 
 SETTINGS = settings(max_examples=30, deadline=None)

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import convergent as cv
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import convergent as cv
 from tests.reference import rsm as reference
 
 Matrix = NDArray[np.float64]
