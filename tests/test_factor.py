@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from convergent import _core
 from convergent.statistics.factor import Factor
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -102,7 +103,7 @@ def test_digits_beyond_the_gram_matrix_survive() -> None:
     rng = np.random.default_rng(2)
     x = rng.standard_normal((4000, 2))
     y = x[:, :1] + 1e-10 * x[:, 1:]
-    distance = 1e-10 * abs(np.linalg.qr(x, mode="r")[1, 1])
+    distance = 1e-10 * abs(np.linalg.qr(x)[1][1, 1])
     triangle = Factor([1, 1]).update([x[:, :1], y]).triangle()
     np.testing.assert_allclose(triangle[1, 1], distance, rtol=1e-4)
     assert Factor([2, 1]).update([x, y]).triangle()[2, 2] < 1e-12
@@ -263,3 +264,39 @@ def test_bad_networks(networks: Any, error: type[Exception], message: str) -> No
 def test_no_examples_yet() -> None:
     with pytest.raises(ValueError, match="the factor must have taken in examples, got none"):
         Factor([2]).triangle()
+
+
+@pytest.mark.parametrize(("n_rows", "n_columns"), [(1, 1), (3, 5), (64, 32), (65, 33), (200, 70)])
+def test_kernel_folds_rows(level: str, n_rows: int, n_columns: int) -> None:
+    rng = np.random.default_rng(8)
+    before = np.triu(rng.standard_normal((n_columns, n_columns)))
+    rows = rng.standard_normal((n_rows, n_columns))
+    rows[:, n_columns // 2] = 0.0
+    kept = before.copy(), rows.copy()
+    after = _core.kernels.fold_rows(before, rows)
+    expected = np.linalg.qr(np.vstack([before, rows]))[1]
+    np.testing.assert_allclose(np.abs(after), np.abs(expected), rtol=0, atol=1e-13 * n_columns)
+    assert np.array_equal(after, np.triu(after))
+    np.testing.assert_array_equal(before, kept[0])
+    np.testing.assert_array_equal(rows, kept[1])
+
+
+def test_kernel_at_any_scale(level: str) -> None:
+    rows = np.random.default_rng(9).standard_normal((40, 6))
+    scales = np.array([1e-300, 1e-160, 1e-20, 1.0, 1e160, 1e300])
+    plain = _core.kernels.fold_rows(np.zeros((6, 6)), rows)
+    scaled = _core.kernels.fold_rows(np.zeros((6, 6)), rows * scales)
+    np.testing.assert_allclose(scaled / scales, plain, rtol=1e-11, atol=1e-13)
+
+
+def test_kernel_refuses(level: str) -> None:
+    square, rows = np.zeros((3, 3)), np.zeros((2, 3))
+    for triangle, others in [(square[:2], rows), (square, rows[:, :2].copy())]:
+        with pytest.raises(ValueError, match="must be square and as wide as the rows"):
+            _core.kernels.fold_rows(triangle, others)
+    with pytest.raises(ValueError, match="must be matrices"):
+        _core.kernels.fold_rows(square, rows[0])
+    single: Any = square.astype(np.float32)
+    for triangle, others in [(single, rows), (square, rows.T)]:
+        with pytest.raises(TypeError, match="incompatible function arguments"):
+            _core.kernels.fold_rows(triangle, others)

@@ -8,6 +8,7 @@ namespace py = pybind11;
 namespace convergent::border {
 
 void bind_subspace(py::module_& m);
+void bind_triangular_factor(py::module_& m);
 
 }  // namespace convergent::border
 
@@ -29,4 +30,5 @@ PYBIND11_MODULE(CONVERGENT_MODULE, m, py::mod_gil_not_used()) {
     m.doc() = "Compiled kernels of convergent for one CPU level.";
     m.def("compiler", &compiler, "The compiler that built this module.");
     convergent::border::bind_subspace(m);
+    convergent::border::bind_triangular_factor(m);
 }

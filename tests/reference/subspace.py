@@ -25,7 +25,7 @@ class Decisions:
 def rank_tolerance(units: Matrix) -> float:
     """NumPy's rank tolerance."""
     largest = float(np.linalg.svd(units, compute_uv=False)[0])
-    return max(units.shape) * float(np.finfo(np.float64).eps) * largest
+    return float(max(units.shape) * np.finfo(np.float64).eps * largest)
 
 
 def normalised(units: Matrix) -> Matrix:

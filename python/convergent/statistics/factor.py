@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from convergent import _validate
+from convergent import _core, _validate
 from convergent._validate import Floats
 
 _BLOCK_FACTOR = 2  # rows kept before they are folded into the triangle, per column
-_MIN_BLOCK_ROWS = 128
-_PANEL = 32  # columns that LAPACK's dtpqrt reduces at a time
+_MIN_BLOCK_ROWS = 512
 
 
 class Factor:
@@ -77,7 +76,7 @@ class Factor:
         self.n_examples = 0
         self._starts = np.concatenate([[1], 1 + np.cumsum(self.widths)])
         n_columns = int(self._starts[-1])
-        self._triangle = np.zeros((n_columns, n_columns), order="F")
+        self._triangle = np.zeros((n_columns, n_columns))
         self._pending: NDArray[np.float64] | None = None  # rows not yet in the triangle
         self._n_pending = 0
 
@@ -159,7 +158,7 @@ class Factor:
         other._fold()
         n_examples = other.n_examples
         self._fold()
-        self._reduce(other._triangle.copy(order="F"))
+        self._triangle = _fold(self._triangle, other._triangle)
         self.n_examples += n_examples
         return self
 
@@ -196,11 +195,15 @@ class Factor:
             raise ValueError("the factor must have taken in examples, got none")
         self._fold()
         columns = np.concatenate([np.arange(self._starts[i], self._starts[i + 1]) for i in chosen])
-        if not center:
-            return _triangular(self._triangle[:, columns])
-        triangle = _triangular(self._triangle[1:, columns])
-        triangle[:, self._constant(columns)] = 0.0
-        return triangle
+        below = np.ascontiguousarray(self._triangle[1:, columns])
+        if chosen != list(range(len(self.widths))):  # in that order it is triangular already
+            below = _fold(np.zeros((columns.size, columns.size)), below)
+        if center:
+            below[:, self._constant(columns)] = 0.0
+        else:
+            below = _fold(below, self._triangle[:1, columns].copy())
+        below *= np.where(np.diag(below) < 0, -1.0, 1.0)[:, np.newaxis]
+        return below + 0.0  # no -0.0
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the factor to a file in NumPy's npz format.
@@ -256,7 +259,7 @@ class Factor:
                 f"`path` must hold a saved Factor, in {os.fspath(path)} the triangle has shape "
                 f"{triangle.shape} for widths {list(factor.widths)}"
             )
-        factor._triangle = np.asfortranarray(triangle, dtype=np.float64)
+        factor._triangle = np.ascontiguousarray(triangle, dtype=np.float64)
         factor.n_examples = int(n_examples)
         return factor
 
@@ -290,7 +293,7 @@ class Factor:
         n_columns = self._triangle.shape[0]
         if self._pending is None:
             n_rows = max(_MIN_BLOCK_ROWS, _BLOCK_FACTOR * n_columns)
-            self._pending = np.empty((n_rows, n_columns), order="F")
+            self._pending = np.empty((n_rows, n_columns))
         pending = self._pending
         start, n_examples = 0, matrices[0].shape[0]
         while start < n_examples:
@@ -307,33 +310,12 @@ class Factor:
         """Bring the rows kept so far into the triangle."""
         if self._n_pending:
             assert self._pending is not None
-            whole = self._n_pending == self._pending.shape[0]
-            self._reduce(
-                self._pending if whole else self._pending[: self._n_pending].copy(order="F")
-            )
+            rows = self._pending[: self._n_pending]
+            self._triangle = _fold(self._triangle, rows)
             self._n_pending = 0
 
-    def _reduce(self, rows: NDArray[np.float64]) -> None:
-        """Bring `rows` (F-ordered, overwritten) into the triangle."""
-        from scipy.linalg.lapack import dtpqrt
 
-        panel = min(_PANEL, self._triangle.shape[0])
-        self._triangle, _, _, info = dtpqrt(
-            0, panel, self._triangle, rows, overwrite_a=1, overwrite_b=1
-        )
-        assert info == 0
-
-
-def _triangular(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the square upper triangle R with R^T R = rows^T rows."""
-    from scipy.linalg.lapack import dgeqrf, dgeqrf_lwork
-
-    n_rows, n_columns = rows.shape
-    square = np.zeros((max(n_rows, n_columns), n_columns), order="F")
-    square[:n_rows] = rows
-    lwork = int(dgeqrf_lwork(*square.shape)[0])
-    reduced, _, _, info = dgeqrf(square, lwork=lwork, overwrite_a=1)
-    assert info == 0
-    triangle = np.triu(reduced[:n_columns])
-    triangle *= np.where(np.diag(triangle) < 0, -1.0, 1.0)[:, np.newaxis]
-    return np.ascontiguousarray(triangle) + 0.0  # no -0.0
+def _fold(triangle: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the triangular factor of ``[triangle; rows]``."""
+    folded: NDArray[np.float64] = _core.kernels.fold_rows(triangle, rows)
+    return folded
