@@ -176,6 +176,15 @@ def test_the_first_pass_over_y_always_runs() -> None:
     assert sets(cv.max_match(y, x, 0.1)) == ([0], [0])
 
 
+def test_a_dependent_unit_takes_the_place_of_those_that_leave(level: str) -> None:
+    a, b, noise = np.eye(4)[:3]
+    x = np.column_stack([a + 0.3 * noise, b - 0.3 * noise, a + b])
+    y = np.column_stack([a + b])
+    assert sets(cv.max_match(x, y, 0.2)) == ([2], [0])
+    assert sets(cv.max_match(y, x, 0.2)) == ([0], [2])
+    assert sets(cv.max_match(np.hstack([x, 3 * x]), y, 0.2)) == ([2, 5], [0])
+
+
 @pytest.mark.parametrize("n_examples", [20, 100, 500])
 def test_identical_and_unrelated_networks(n_examples: int) -> None:
     rng = np.random.default_rng(0)
