@@ -85,6 +85,15 @@ def test_debiased_value_of_independent_networks_is_near_zero_and_may_be_negative
     assert min(values) < 0.0
 
 
+@pytest.mark.parametrize("n_examples", [3, 30])
+def test_network_of_far_less_variance_than_the_other(n_examples: int) -> None:
+    x = np.random.default_rng(3).standard_normal((n_examples, 4))
+    y = np.ones((n_examples, 4))
+    y[:, 0] += 1e-6 * x[:, 0]
+    expected = reference.cka(x, x[:, :1], "linear", False)
+    assert cv.cka(x, y) == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
 @pytest.mark.parametrize("debiased", [False, True])
 def test_networks_without_variance(kernel: str, debiased: bool) -> None:

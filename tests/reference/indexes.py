@@ -10,11 +10,9 @@ Matrix = NDArray[np.float64]
 
 def gram(x: Matrix, kernel: str, bandwidth: float) -> Matrix:
     if kernel == "linear":
-        result: Matrix = x @ x.T
-        return result
+        return np.asarray(x @ x.T)
     squares = np.array([[np.sum((a - b) ** 2) for b in x] for a in x])
-    result = np.exp(-squares / (2.0 * bandwidth**2 * np.median(squares)))
-    return result
+    return np.asarray(np.exp(-squares / (2.0 * bandwidth**2 * np.median(squares))))
 
 
 def hsic(k: Matrix, other: Matrix) -> float:

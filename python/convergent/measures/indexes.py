@@ -11,6 +11,9 @@ from convergent import _validate
 from convergent._validate import Floats
 from convergent.measures.shared_space import Matrix, unit_means
 
+_ROUNDING = 1e-14
+_BLOCK_VALUES = 1 << 20
+
 
 def cka(
     x: Any, y: Any, kernel: str = "linear", debiased: bool = False, *, bandwidth: float = 0.5
@@ -24,9 +27,9 @@ def cka(
     x, y : array of float, shape (n_examples, n_units_x), (n_examples, n_units_y)
         Activations; each column is one unit.
     kernel : {"linear", "rbf"}
-        Inner products, or ``exp(-d^2 / (2 s^2))``, where ``s^2`` is ``bandwidth^2`` times the median
-        squared distance of all pairs (each example with itself among them; only the pairs that are
-        apart, should that median be 0).
+        Inner products, or ``exp(-d^2 / (2 s^2))``, where ``s^2`` is ``bandwidth^2`` times the
+        median squared distance of all pairs (each example with itself among them; only the pairs
+        that are apart, should that median be 0).
     debiased : bool
         The unbiased estimate of HSIC, which is near 0 for independent networks however few the
         examples.
@@ -84,73 +87,83 @@ def _warn_if_constant(networks: tuple[Floats, Floats]) -> bool:
     """Give one warning for each network without variance, and tell whether there was one."""
     found = False
     for name, network in zip("xy", networks):
-        if bool(np.all(network == network[0])):
+        if all(bool(np.all(rows == network[0])) for rows in _validate.row_blocks(network)):
             _validate.warn_dead_units(name, np.arange(network.shape[1]), "the index is 0")
             found = True
     return found
 
 
 def _alignment(hsic_xy: float, hsic_xx: float, hsic_yy: float) -> float:
-    rounding = 1e-14
-    if hsic_xx <= rounding or hsic_yy <= rounding:
+    """Return the index from HSICs relative to the norms of the similarity matrices."""
+    if min(hsic_xx, hsic_yy) <= _ROUNDING:
         return 0.0
     return float(np.clip(hsic_xy / np.sqrt(hsic_xx) / np.sqrt(hsic_yy), -1.0, 1.0))
 
 
-def _centring(network: Floats) -> tuple[Matrix, float]:
-    """Return the means and the largest deviation from them, by which the activations are scaled."""
-    mean = unit_means(network)
-    largest = max(float(np.abs(rows - mean).max()) for rows in _validate.row_blocks(network))
-    return mean, largest
+def _scale(network: Floats) -> float:
+    """Return what to divide by so that fourth powers stay in range: 1 for ordinary activations."""
+    largest = max(abs(float(network.max())), abs(float(network.min())))
+    return 1.0 if 1e-40 < largest < 1e40 else largest
+
+
+def _centred(rows: Floats, mean: Matrix, scale: float) -> Matrix:
+    block: Matrix = rows - mean
+    if scale != 1.0:
+        block /= scale
+    return block
 
 
 def _hsic_of_units(x: Floats, y: Floats, debiased: bool) -> tuple[float, float, float]:
-    """Return the linear HSIC of x with y, x with x and y with y, up to common scales."""
-    (x_mean, x_scale), (y_mean, y_scale) = _centring(x), _centring(y)
+    """Return the linear HSIC of x with y, x with x and y with y, relative to their norms."""
+    x_mean, x_scale, y_mean, y_scale = unit_means(x), _scale(x), unit_means(y), _scale(y)
     xx, yy = np.zeros((x.shape[1],) * 2), np.zeros((y.shape[1],) * 2)
     xy = np.zeros((x.shape[1], y.shape[1]))
     x_squares, y_squares = np.empty(x.shape[0]), np.empty(y.shape[0])
-    step = max(1, (1 << 18) // max(x.shape[1], y.shape[1]))
+    step = max(1, _BLOCK_VALUES // max(x.shape[1], y.shape[1]))
     for first in range(0, x.shape[0], step):
         rows = slice(first, first + step)
-        x_block, y_block = (x[rows] - x_mean) / x_scale, (y[rows] - y_mean) / y_scale
+        x_block, y_block = _centred(x[rows], x_mean, x_scale), _centred(y[rows], y_mean, y_scale)
         xx += x_block.T @ x_block
         yy += y_block.T @ y_block
         xy += x_block.T @ y_block
-        x_squares[rows] = np.einsum("eu,eu->e", x_block, x_block)
-        y_squares[rows] = np.einsum("eu,eu->e", y_block, y_block)
+        if debiased:
+            x_squares[rows] = np.einsum("eu,eu->e", x_block, x_block)
+            y_squares[rows] = np.einsum("eu,eu->e", y_block, y_block)
     sums = _square_sum(xy), _square_sum(xx), _square_sum(yy)
-    return _scaled(sums, (x_squares, y_squares), debiased)
+    return _relative(sums, (x_squares, y_squares), debiased)
 
 
 def _hsic_of_examples(x: Matrix, y: Matrix, debiased: bool) -> tuple[float, float, float]:
     """Return the same from centred similarity matrices of the examples."""
     sums = float(np.vdot(x, y)), _square_sum(x), _square_sum(y)
-    return _scaled(sums, (np.diagonal(x), np.diagonal(y)), debiased)
+    return _relative(sums, (np.diagonal(x), np.diagonal(y)), debiased)
 
 
-def _scaled(
+def _relative(
     sums: tuple[float, float, float],
     diagonals: tuple[NDArray[np.float64], NDArray[np.float64]],
     debiased: bool,
 ) -> tuple[float, float, float]:
-    """Return HSICs from the inner products of centred similarities and their diagonals."""
-    if not debiased:
-        largest = max(sums[1:])
-        return sums[0] / largest, sums[1] / largest, sums[2] / largest
-    n = diagonals[0].size
-    unbiased = []
+    """Return HSICs from the inner products of centred similarities and their diagonals.
+
+    All are relative to the norms of the similarity matrices, so that the biased ones of a network
+    with itself are 1.
+    """
+    norms = np.sqrt(sums[1]), np.sqrt(sums[2])
+    hsic = []
     for total, a, b in zip(sums, (0, 0, 1), (1, 0, 1)):
-        first, second = diagonals[a], diagonals[b]
-        trace = float(first.sum()) * float(second.sum())
-        unbiased.append(total - n / (n - 2) * float(first @ second) + trace / ((n - 1) * (n - 2)))
-    return unbiased[0], unbiased[1], unbiased[2]
+        value = total / norms[a] / norms[b]
+        if debiased:
+            first, second = diagonals[a] / norms[a], diagonals[b] / norms[b]
+            n, trace = first.size, float(first.sum()) * float(second.sum())
+            value += trace / ((n - 1) * (n - 2)) - n / (n - 2) * float(first @ second)
+        hsic.append(float(value))
+    return hsic[0], hsic[1], hsic[2]
 
 
 def _similarity_matrix(network: Floats, kernel: str, bandwidth: float) -> Matrix:
     """Return the doubly centred similarity of the examples."""
-    mean, scale = _centring(network)
-    centred = (network - mean) / scale
+    centred = _centred(network, unit_means(network), _scale(network))
     products: Matrix = centred @ centred.T
     if kernel == "linear":
         return products
