@@ -5,10 +5,10 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import convergent as cv
 import numpy as np
 from numpy.typing import NDArray
 
+import convergent as cv
 from bench.harness import Session
 
 Matrix = NDArray[np.float64]

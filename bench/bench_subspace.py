@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import convergent as cv
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+import convergent as cv
 from bench.harness import Session
 
 Matrix = NDArray[np.float64]

@@ -7,6 +7,7 @@ import pytest
 
 from convergent import _core
 
+
 @pytest.fixture(params=_core.built_levels())
 def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run the test once with the kernels of every CPU level that was built."""

@@ -60,7 +60,7 @@ def test_npz_files_hold_layers_and_labels(tmp_path: Path) -> None:
         layers = {
             layer: random.standard_normal((60, 4)) for layer in ("conv1", f"only_{name}", "fc")
         }
-        np.savez(tmp_path / f"{name}.npz", labels=labels, **layers)
+        np.savez(tmp_path / f"{name}.npz", labels=labels, **layers)  # type: ignore[arg-type]
     out = tmp_path / "out"
     files = [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
     assert main(["compare", *files, "--out", str(out), "--measures", "cka", "--quiet"]) == 0

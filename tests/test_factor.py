@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from convergent import _core
-from convergent.statistics.factor import Factor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from convergent import _core
+from convergent.statistics.factor import Factor
 
 Matrix = NDArray[np.float64]
 

@@ -17,8 +17,8 @@ Array = NDArray[Any]
 
 def mean_matched(similarity: Array, scale: Array | float = 1.0) -> float:
     match = cv.match_units(similarity)
-    live = np.asarray(similarity).any(axis=1)
-    return float((match.values / scale)[live[match.x]].mean())
+    live = np.flatnonzero(np.abs(similarity).sum(axis=1))
+    return float((match.values / scale)[np.isin(match.x, live)].mean())
 
 
 def by_information(x: Array, y: Array) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 import convergent as cv
 from convergent import study
 from convergent._storage import UnreadableFileError
-from convergent.study import CompareSettings, Study, comparison
+from convergent.study import CompareSettings, Study, Task, TaskResult, comparison
+from convergent.study.tasks import Layer
 
 N_EXAMPLES, N_UNITS = 120, 9
 
@@ -100,11 +102,12 @@ def test_a_second_run_computes_nothing_twice(
     first = study.compare(statistics, out=tmp_path)
     ran: list[str] = []
     run = comparison._run
-    monkeypatch.setattr(
-        comparison,
-        "_run",
-        lambda layer, task, *rest: ran.append(task.measure) or run(layer, task, *rest),
-    )  # type: ignore[func-returns-value]
+
+    def counting(layer: Layer, task: Task, *rest: Any) -> TaskResult:
+        ran.append(task.measure)
+        return run(layer, task, *rest)
+
+    monkeypatch.setattr(comparison, "_run", counting)
     again = study.compare(statistics, out=tmp_path)
     assert ran == []
     assert list(again.rows()) == list(first.rows())

@@ -59,10 +59,11 @@ def collect(
 
     folder = StudyFolder(root)
     trained = nets.trained_networks(folder.networks, seeds)
+    chosen = list(layers or DEFAULT_LAYERS)
     source = {
         "networks": trained.fingerprints,
         "dataset": trained.dataset,
-        "layers": list(layers or DEFAULT_LAYERS),
+        "layers": chosen,
     }
     if Statistics.is_complete(folder.statistics):
         stored = Statistics.load(folder.statistics)
@@ -72,7 +73,7 @@ def collect(
     statistics = nets.collect(
         trained.load(),
         nets.batches(data.test_images, data.test_labels),
-        layers=source["layers"],
+        layers=chosen,
         device=device,
         progress=progress,
     )

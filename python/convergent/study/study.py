@@ -159,7 +159,13 @@ class Study:
         content = _storage.read_json(path, FORMAT)
         try:
             layers = tuple(
-                LayerSummary(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+                LayerSummary(
+                    row["name"],
+                    tuple(row["widths"]),
+                    tuple(row["n_dead"]),
+                    row["n_positions"],
+                    row["n_images"],
+                )
                 for row in content["layers"]
             )
             problems = tuple(

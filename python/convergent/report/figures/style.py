@@ -23,7 +23,7 @@ ORANGE = "#d97a1e"
 GREEN = "#2a8f5c"
 PURPLE = "#7a4fa3"
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 9.5,
     "axes.titlesize": 10.5,

@@ -1,0 +1,78 @@
+"""Types of the compiled kernels; see `_core/__init__.py` for how a level is chosen."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+Floats = NDArray[np.float32] | NDArray[np.float64]
+Codes = NDArray[np.uint8]
+Indices = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+class Kernels(Protocol):
+    """What every extension module offers."""
+
+    def compiler(self) -> str: ...
+    def assign(
+        self, cost: Floats, maximize: bool, return_duals: bool
+    ) -> tuple[str, Indices, Float64 | None, Float64 | None]: ...
+    def bin_units(
+        self, x: Floats, n_bins: int, authors: bool, n_threads: int
+    ) -> tuple[Codes, Float64, Indices]: ...
+    def mutual_information(
+        self,
+        x_codes: Codes,
+        y_codes: Codes,
+        n_codes_x: int,
+        n_codes_y: int,
+        miller_madow: bool,
+        n_threads: int,
+    ) -> Float64: ...
+    def fold_rows(self, triangle: Float64, rows: Float64) -> Float64: ...
+    def max_match(
+        self,
+        x_triangle: Float64,
+        x_order: Indices,
+        x_coefficients: Float64,
+        y_residuals: Float64,
+        x_tolerance: float,
+        y_triangle: Float64,
+        y_order: Indices,
+        y_coefficients: Float64,
+        x_residuals: Float64,
+        y_tolerance: float,
+        epsilons: Float64,
+    ) -> tuple[Flags, Flags]: ...
+    def shared_response(
+        self,
+        networks: Sequence[Floats],
+        means: Sequence[Float64] | None,
+        start: Sequence[Float64],
+        *,
+        max_iter: int,
+        tol: float,
+        diagonal: float,
+        extrapolate: bool,
+        sequential: bool,
+        n_threads: int,
+    ) -> tuple[list[Float64], Float64, Float64, bool, bool]: ...
+    def align_to_response(
+        self,
+        network: Floats,
+        means: Float64 | None,
+        response: Float64,
+        anchor: Float64,
+        *,
+        diagonal: float,
+    ) -> Float64: ...
+
+ENVIRONMENT_VARIABLE: str
+level: str
+kernels: Kernels
+
+def built_levels() -> tuple[str, ...]: ...
+def supported_levels() -> tuple[str, ...]: ...
+def load_level(level: str) -> Kernels: ...
