@@ -32,6 +32,9 @@ wheel: $(VENV)/.pip
 	rm -rf dist
 	$(PY) -m pip wheel --no-deps --wheel-dir dist .
 
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict
+
 sanitize: $(VENV)/.test
 	PYTHON=$(PY) tests/sanitize.sh address,undefined
 	PYTHON=$(PY) tests/sanitize.sh thread
@@ -49,18 +52,24 @@ $(VENV)/.torch: $(VENV)/.pip
 	$(PY) -m pip install torch torchvision
 	touch $@
 
+# Built with tools of this environment, so that a change recompiles only what it touches.
 $(VENV)/.installed: $(VENV)/.torch $(SOURCES)
-	$(PY) -m pip install --editable ".[full]"
+	$(PY) -m pip install --quiet --group build
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PY) -m pip install --no-build-isolation --editable ".[full]"
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed
-	$(PY) -m pip install --editable ".[full,test]"
+	$(PY) -m pip install --quiet --group test
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.test
-	$(PY) -m pip install --editable ".[full,test,lint]"
+	$(PY) -m pip install --quiet --group lint
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.test
-	$(PY) -m pip install --editable ".[full,test,bench]"
+	$(PY) -m pip install --quiet --group bench
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(PY) -m pip install --quiet --group docs
 	touch $@

@@ -10,7 +10,6 @@ compiler=${CXX:-g++}
 
 # One level is enough: the kernels' sources are the same. AVX2 where there is, since it has the most code of its own.
 level=$("$python" -c 'from convergent import _core; s = _core.supported_levels(); print("x86-64-v3" if "x86-64-v3" in s else s[-1])')
-"$python" -m pip install --quiet cmake ninja pybind11
 bin=$(dirname "$("$python" -c 'import sys; print(sys.executable)')")
 PATH=$bin:$PATH cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
     -DCONVERGENT_SANITIZE="$kind" -DCONVERGENT_LEVELS="${level//-/_}" -DCMAKE_CXX_COMPILER="$compiler" \

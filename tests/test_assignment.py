@@ -314,7 +314,8 @@ def test_flags_are_bools() -> None:
 
 def test_kernel_refuses_other_dtypes() -> None:
     with pytest.raises(TypeError, match="incompatible function arguments"):
-        _core.kernels.assign(np.ones((2, 2), dtype=np.int64), False, False)
+        integers: Any = np.ones((2, 2), dtype=np.int64)
+        _core.kernels.assign(integers, False, False)
     with pytest.raises(ValueError, match="cost must be two-dimensional"):
         _core.kernels.assign(np.ones(2), False, False)
 

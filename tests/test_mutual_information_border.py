@@ -95,7 +95,7 @@ def test_kernels_check_their_preconditions() -> None:
     with pytest.raises(ValueError, match="x must have two dimensions"):
         _core.kernels.bin_units(X[0], 20, False, 1)
     with pytest.raises(TypeError):
-        _core.kernels.bin_units(X.astype(np.int32), 20, False, 1)
+        _core.kernels.bin_units(X.astype(np.int32), 20, False, 1)  # type: ignore[arg-type]
 
 
 LONG_CALLS = {

@@ -416,7 +416,7 @@ def test_bad_input_after_the_fit() -> None:
 
 def test_kernel_refuses_what_it_cannot_read() -> None:
     kernel = _core.kernels.shared_response
-    options = {
+    options: Any = {
         "max_iter": 1, "tol": 0.0, "diagonal": 0.0, "extrapolate": False, "sequential": False,
         "n_threads": 1,
     }  # fmt: skip

@@ -126,7 +126,7 @@ def assign(
         )
     rows = np.flatnonzero(column_of_row >= 0)
     columns = column_of_row[rows].astype(np.intp, copy=False)
-    return (rows, columns, u, v) if return_duals else (rows, columns)
+    return (rows, columns) if u is None or v is None else (rows, columns, u, v)
 
 
 def match_units(
