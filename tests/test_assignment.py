@@ -313,8 +313,8 @@ def test_flags_are_bools() -> None:
 
 
 def test_kernel_refuses_other_dtypes() -> None:
+    integers: Any = np.ones((2, 2), dtype=np.int64)
     with pytest.raises(TypeError, match="incompatible function arguments"):
-        integers: Any = np.ones((2, 2), dtype=np.int64)
         _core.kernels.assign(integers, False, False)
     with pytest.raises(ValueError, match="cost must be two-dimensional"):
         _core.kernels.assign(np.ones(2), False, False)

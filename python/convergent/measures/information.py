@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -191,7 +191,7 @@ def mutual_information(
         _validate.warn_dead_units("x", binned_x.dead_units, _DEAD)
     if y is not x and not isinstance(y, BinnedUnits):
         _validate.warn_dead_units("y", binned_y.dead_units, _DEAD)
-    nats = _core.kernels.mutual_information(
+    return _core.kernels.mutual_information(
         np.ascontiguousarray(binned_x.codes.T),
         np.ascontiguousarray(binned_y.codes.T),
         _n_codes(binned_x),
@@ -199,7 +199,6 @@ def mutual_information(
         bias is not None,
         n_threads,
     )
-    return cast(NDArray[np.float64], nats)
 
 
 def _as_binned(
