@@ -12,8 +12,8 @@
 
 #include "convergent/stop_token.hpp"
 
-// What every binding shares. Bindings convert and do no arithmetic: they take exact dtypes (`.noconvert()`),
-// allocate the outputs, and give up the GIL around exactly one call of the core.
+// What every binding shares. Bindings convert and do no arithmetic: they take exact dtypes
+// (`.noconvert()`), allocate the outputs, and give up the GIL around exactly one call of the core.
 
 namespace convergent::border {
 
@@ -23,10 +23,11 @@ namespace py = pybind11;
 template <class Scalar>
 using Array = py::array_t<Scalar, 0>;
 
-/// Runs work(stop) without the GIL on a thread of its own, while the calling thread answers signals.
+/// Runs work(stop) without the GIL on a thread of its own, while the calling thread answers
+/// signals.
 ///
-/// Ctrl-C requests a stop, waits for the work to end, and raises KeyboardInterrupt. Exceptions of the work are
-/// rethrown here.
+/// Ctrl-C requests a stop, waits for the work to end, and raises KeyboardInterrupt. Exceptions of
+/// the work are rethrown here.
 template <class Work>
 void run_interruptible(Work&& work) {
     StopToken stop;

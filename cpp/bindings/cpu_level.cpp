@@ -1,5 +1,5 @@
-// Tells which x86-64 levels this processor and operating system run. Compiled for the plain architecture, so that
-// it loads everywhere.
+// Tells which x86-64 levels this processor and operating system run. Compiled for the plain
+// architecture, so that it loads everywhere.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -34,5 +34,6 @@ std::vector<std::string> supported_levels() {
 
 PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
     m.doc() = "CPU levels that this processor runs.";
-    m.def("supported_levels", &supported_levels, "CPU levels that this processor runs, lowest first.");
+    m.def("supported_levels", &supported_levels,
+          "CPU levels that this processor runs, lowest first.");
 }

@@ -13,11 +13,12 @@
 
 namespace convergent {
 
-/// Calls body(task) once for every task in [0, n_tasks), on at most n_threads threads (the caller's among them).
+/// Calls body(task) once for every task in [0, n_tasks), on at most n_threads threads (the caller's
+/// among them).
 ///
-/// Tasks are handed out in order, one at a time, so that uneven tasks balance; which thread runs a task must not
-/// change its result. The first exception stops the hand-out and is rethrown here once every thread has ended.
-/// Throws Interrupted when `stop` is requested.
+/// Tasks are handed out in order, one at a time, so that uneven tasks balance; which thread runs a
+/// task must not change its result. The first exception stops the hand-out and is rethrown here
+/// once every thread has ended. Throws Interrupted when `stop` is requested.
 template <class Body>
 void parallel_for(std::ptrdiff_t n_tasks, int n_threads, const StopToken& stop, Body&& body) {
     std::atomic<std::ptrdiff_t> next{0};

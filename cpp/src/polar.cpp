@@ -78,7 +78,8 @@ bool square_polar(MatrixXd& x, const StopToken& stop) {
 
 /// Orthonormal polar factor of a square matrix of any rank.
 MatrixXd complete_polar(const MatrixXd& a) {
-    // Square, so the one-sided iteration needs no QR step before it (and less of Eigen is compiled).
+    // Square, so the one-sided iteration needs no QR step before it (and less of Eigen is
+    // compiled).
     const Eigen::JacobiSVD<MatrixXd, Eigen::NoQRPreconditioner> svd(
         a, Eigen::ComputeFullU | Eigen::ComputeFullV);
     return svd.matrixU() * svd.matrixV().transpose();

@@ -7,13 +7,14 @@ namespace convergent {
 
 /// Thrown by a kernel that was asked to stop; its outputs are then unspecified.
 class Interrupted : public std::exception {
-   public:
+ public:
     const char* what() const noexcept override { return "interrupted"; }
 };
 
-/// A request to stop, made by the border (Ctrl-C) and read by the kernels at least a few times a second.
+/// A request to stop, made by the border (Ctrl-C) and read by the kernels at least a few times a
+/// second.
 class StopToken {
-   public:
+ public:
     void request() noexcept { requested_.store(true, std::memory_order_relaxed); }
     bool requested() const noexcept { return requested_.load(std::memory_order_relaxed); }
 
@@ -22,7 +23,7 @@ class StopToken {
         if (requested()) throw Interrupted();
     }
 
-   private:
+ private:
     std::atomic<bool> requested_{false};
 };
 
