@@ -4,14 +4,14 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import convergent as cv
 import numpy as np
 import pytest
-from convergent import _core
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import convergent as cv
+from convergent import _core
 from tests.reference import shared_response as reference
 
 Matrix = NDArray[np.float64]

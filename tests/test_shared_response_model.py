@@ -8,12 +8,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import convergent as cv
 import numpy as np
 import pytest
-from convergent import _core
 from numpy.typing import NDArray
 
+import convergent as cv
+from convergent import _core
 from tests.reference import shared_response as reference
 from tests.test_shared_response import draw, orthonormal, quiet_fit
 
@@ -165,7 +165,7 @@ def test_bad_input_after_the_fit() -> None:
 
 def test_kernel_refuses_what_it_cannot_read() -> None:
     kernel = _core.kernels.shared_response
-    options = {
+    options: Any = {
         "max_iter": 1, "tol": 0.0, "diagonal": 0.0, "extrapolate": False, "sequential": False,
         "n_threads": 1,
     }  # fmt: skip
