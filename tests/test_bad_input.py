@@ -23,6 +23,7 @@ PAIRS: dict[str, Callable[[Any, Any], Any]] = {
     "cka rbf": lambda x, y: cv.cka(x, y, kernel="rbf"),
     "cka debiased": lambda x, y: cv.cka(x, y, debiased=True),
 }
+Y_MAY_BE_MISSING = {"correlation", "inter_rsm"}
 SINGLES: dict[str, Callable[[Any], Any]] = {
     "correlation": cv.correlation,
     "bin_units": cv.bin_units,
@@ -33,7 +34,6 @@ LISTS: dict[str, Callable[[Any], Any]] = {
     "consistency": cv.consistency,
     "Moments": lambda xs: cv.Moments([4, 4]).update(xs),
     "Factor": lambda xs: cv.Factor([4, 4]).update(xs),
-    "from_arrays": lambda xs: cv.Statistics.from_arrays({"a": xs[0], "b": xs[1]}),
     "shared transform": lambda xs: cv.SharedResponseModel(2).fit([GOOD, GOOD]).transform(xs),
     "variance_explained": lambda xs: cv.variance_explained(
         xs, cv.SharedResponseModel(2).fit([GOOD, GOOD])
@@ -69,6 +69,9 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
 @pytest.mark.parametrize("place", ["x", "y"])
 def test_pairs(name: str, bad: str, place: str) -> None:
     value, error, message = BAD[bad]
+    if bad == "None" and place == "y" and name in Y_MAY_BE_MISSING:
+        PAIRS[name](*(([GOOD, GOOD], None) if name == "inter_rsm" else (GOOD, None)))
+        return
     with pytest.raises(error, match=f"`{place}`.*{message}"):
         PAIRS[name](*((value, GOOD) if place == "x" else (GOOD, value)))
 
@@ -101,9 +104,27 @@ def test_different_numbers_of_examples_in_a_list(name: str) -> None:
         LISTS[name]([GOOD, GOOD[:29]])
 
 
+@pytest.mark.parametrize("bad", [name for name in BAD if name not in ("three dimensions", "None")])
+def test_statistics_of_arrays(bad: str) -> None:
+    """Images may have more than two dimensions here, so the rule about shapes is another one."""
+    value, error, message = BAD[bad]
+    if "dimension" in bad or "0-d" in bad or "no " in bad:
+        message = (
+            r"must be \(n_images, n_units\) or \(n_images, n_channels, height, width\), not empty"
+        )
+    with pytest.raises(error, match=message):
+        cv.Statistics.from_arrays({"a": GOOD, "b": value})
+
+
+def test_statistics_of_arrays_of_different_examples() -> None:
+    with pytest.raises(ValueError, match=r"the same images in every network, got \[30, 29\]"):
+        cv.Statistics.from_arrays({"a": GOOD, "b": GOOD[:29]})
+
+
 @pytest.mark.parametrize("name", [name for name in PAIRS if name != "inter_rsm"])
 def test_one_example_is_too_few(name: str) -> None:
-    with pytest.raises(ValueError, match="at least 2 examples, got 1"):
+    fewest = 4 if "debiased" in name else 2
+    with pytest.raises(ValueError, match=f"at least {fewest} examples, got 1"):
         PAIRS[name](GOOD[:1], GOOD[:1])
 
 

@@ -19,7 +19,7 @@ _BLOCK_BYTES = 1 << 22
 
 def activations(value: Any, name: str, *, min_examples: int = 2) -> Floats:
     """Return `value` as a finite float32 or float64 matrix, copied only if its dtype is another."""
-    array = _numeric_array(value, name)
+    array = numbers(value, name)
     if array.ndim != 2:
         hint = "; reshape one unit to (n_examples, 1)" if array.ndim == 1 else ""
         raise ValueError(
@@ -76,7 +76,7 @@ def activation_list(
 
 def matrix(value: Any, name: str) -> Floats:
     """Return `value` as a finite, non-empty float matrix that need not be activations."""
-    array = _numeric_array(value, name)
+    array = numbers(value, name)
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"`{name}` must be a non-empty matrix, got shape {array.shape}")
     result = as_float(array)
@@ -89,7 +89,7 @@ def costs(value: Any, name: str) -> Floats:
 
     Numbers of at most 16 bits become float32, which holds them exactly.
     """
-    array = _numeric_array(value, name)
+    array = numbers(value, name)
     if array.ndim != 2:
         raise ValueError(f"`{name}` must be two-dimensional, got shape {array.shape}")
     if max(array.shape) >= 2**31:
@@ -102,7 +102,8 @@ def costs(value: Any, name: str) -> Floats:
     return result if result.flags.aligned else result.copy()
 
 
-def _numeric_array(value: Any, name: str) -> NDArray[Any]:
+def numbers(value: Any, name: str) -> NDArray[Any]:
+    """Return `value` as an array of real numbers of any shape."""
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:

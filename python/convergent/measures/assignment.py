@@ -18,7 +18,15 @@ KINDS = ("one_to_one", "semi", "mutual")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UnitMatch:
-    """Pairs of units, one from each network, in the order of `x`."""
+    """Pairs of units, one from each network, in the order of `x`.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> match = cv.match_units([[0.1, 0.9], [0.8, 0.7]])
+    >>> match.x, match.y, match.values
+    (array([0, 1]), array([1, 0]), array([0.9, 0.8]))
+    """
 
     x: Indices
     """Units of the first network, ascending, shape (n_pairs,)."""

@@ -34,6 +34,13 @@ class BinnedUnits:
     dead_units : array of intp, shape (n_dead,)
         Units all of whose examples fall into one bin, constant units among them: they carry no
         information.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> binned = cv.bin_units([[0.0], [1.0], [2.0], [3.0]], n_bins=2)
+    >>> binned.codes[:, 0].tolist(), binned.edges[0].tolist()
+    ([0, 1, 2, 2], [1e-06, 1.5])
     """
 
     codes: NDArray[np.uint8]

@@ -32,6 +32,13 @@ class Match:
         Share of the units of both networks that belong to it.
     epsilon : float
         Largest relative distance ``dist(z, span) / |z|`` (dimensionless).
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> match = cv.max_match([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]], [[2.0], [0.0], [0.0]], 0.1)
+    >>> match.x, match.y
+    (array([0]), array([0]))
     """
 
     x: Units

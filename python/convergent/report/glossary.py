@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One column of the report's table."""
+class Quantity:
+    """One row of the report's table."""
 
     measure: str
-    quantity: str
+    name: str
     heading: str
     meaning: str
     percent: bool = False
@@ -24,34 +24,34 @@ class Column:
         return f"{100 * value:.0f} %" if self.percent else f"{value:.3f}"
 
 
-COLUMNS = (
-    Column(
+QUANTITIES = (
+    Quantity(
         "correlation",
         "mean_semi",
         "best match r",
         "Each unit's highest correlation with any unit of the other network, averaged over units.",
     ),
-    Column(
+    Quantity(
         "correlation",
         "mean_one_to_one",
         "one-to-one r",
         "The same average when every unit may be used only once, in the assignment with the largest sum.",
     ),
-    Column(
+    Quantity(
         "correlation",
         "agreement",
         "same partner",
         "Share of units whose best match is also their one-to-one partner.",
         percent=True,
     ),
-    Column(
+    Quantity(
         "correlation",
         "unmatched",
         "no match > 0.5",
         "Share of units that correlate with no unit of the other network by more than 0.5.",
         percent=True,
     ),
-    Column(
+    Quantity(
         "mutual_information",
         "mean_semi",
         "best match MI",
@@ -59,46 +59,46 @@ COLUMNS = (
         "it also sees relations that are not linear.",
         bounded=False,
     ),
-    Column(
+    Quantity(
         "mutual_information",
         "mean_one_to_one",
         "one-to-one MI",
         "The same average under the one-to-one assignment that maximises mutual information.",
         bounded=False,
     ),
-    Column(
+    Quantity(
         "shared_response",
         "agreement",
         "shared-space agreement",
         "Correlation between the similarity matrix between networks in the shared space and the mean one within "
         "networks, on held-out examples: 1 means that rotations alone make the networks agree.",
     ),
-    Column(
+    Quantity(
         "shared_response",
         "agreement_rank",
         "… by rank",
         "The same with rank correlation, which asks only for the same order of similarities.",
     ),
-    Column(
+    Quantity(
         "shared_response",
         "variance_explained",
         "variance explained",
         "Share of the held-out activations' variance that the shared response explains; unrelated networks score "
         "about 1/N here, N being the number of networks.",
     ),
-    Column(
+    Quantity(
         "shared_response",
         "variance_explained_leave_one_out",
         "… one left out",
         "The same with the judged network left out of the shared response, so that unrelated networks do not gain.",
     ),
-    Column(
+    Quantity(
         "shared_response",
         "consistency",
         "consistency",
         "Mean correlation between the networks' own similarity matrices: do they find the same examples alike?",
     ),
-    Column(
+    Quantity(
         "cka",
         "linear",
         "linear CKA",
@@ -107,9 +107,9 @@ COLUMNS = (
 )
 
 
-def epsilon_column(epsilon: float) -> Column:
-    """Return the column of the maximum matching similarity at one epsilon."""
-    return Column(
+def epsilon_quantity(epsilon: float) -> Quantity:
+    """Return the row of the maximum matching similarity at one epsilon."""
+    return Quantity(
         "max_match",
         f"similarity_at_{epsilon:g}",
         f"s({epsilon:g})",
@@ -119,9 +119,9 @@ def epsilon_column(epsilon: float) -> Column:
     )
 
 
-def columns_for(measures: tuple[str, ...], epsilons: tuple[float, ...]) -> list[Column]:
-    """Return the table's columns for the measures of a study, in the papers' order."""
-    before = [c for c in COLUMNS if c.measure in ("correlation", "mutual_information")]
-    after = [c for c in COLUMNS if c not in before]
-    every = [*before, *(epsilon_column(e) for e in epsilons), *after]
-    return [column for column in every if column.measure in measures]
+def quantities_of(measures: tuple[str, ...], epsilons: tuple[float, ...]) -> list[Quantity]:
+    """Return the table's rows for the measures of a study, in the papers' order."""
+    before = [c for c in QUANTITIES if c.measure in ("correlation", "mutual_information")]
+    after = [c for c in QUANTITIES if c not in before]
+    every = [*before, *(epsilon_quantity(e) for e in epsilons), *after]
+    return [quantity for quantity in every if quantity.measure in measures]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,10 @@ import convergent
 from convergent import _core, _storage
 from convergent.report import figures
 from convergent.report.figures.style import data_uri
-from convergent.report.glossary import Column, columns_for
+from convergent.report.glossary import Quantity, quantities_of
 from convergent.study.study import Study
 
+_EXPLAINED_BESIDE = 4  # layers up to which the meaning of each number has room beside it
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "torchvision", "matplotlib")
 
 
@@ -82,19 +83,20 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    columns = columns_for(tuple(study.settings.measures), tuple(study.settings.epsilons))
-    columns = [
-        c
-        for c in columns
-        if any(study.values(lay.name, c.measure, c.quantity) for lay in study.layers)
+    quantities = [
+        quantity
+        for quantity in quantities_of(
+            tuple(study.settings.measures), tuple(study.settings.epsilons)
+        )
+        if any(study.values(layer.name, quantity.measure, quantity.name) for layer in study.layers)
     ]
     page = environment.get_template("report.html.j2").render(
         title=title,
         study=study,
         findings=_findings(study),
-        columns=columns,
-        groups=_groups(columns),
-        rows=[_row(study, layer.name, columns) for layer in study.layers],
+        quantities=quantities,
+        groups=_groups(study, quantities),
+        explained=len(study.layers) <= _EXPLAINED_BESIDE,
         sections=_sections(study, metrics),
         settings=_settings(study, details or {}),
         versions=_versions(),
@@ -104,28 +106,47 @@ def write_report(
 
 
 _GROUP_TITLES = {
-    "correlation": "Unit by unit: correlation",
-    "mutual_information": "Unit by unit: mutual information",
+    "correlation": "Single units, by correlation",
+    "mutual_information": "Single units, by mutual information",
     "max_match": "Sets of units: maximum match",
     "shared_response": "Up to a rotation: shared response",
     "cka": "Index",
 }
 
 
-def _groups(columns: list[Column]) -> list[tuple[str, int]]:
-    groups: dict[str, int] = {}
-    for column in columns:
-        groups[column.measure] = groups.get(column.measure, 0) + 1
-    return [(_GROUP_TITLES[measure], count) for measure, count in groups.items()]
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows of the table that belong to one measure."""
+
+    title: str
+    rows: list[tuple[str, str, list[Cell]]]
+    """Heading, meaning and one cell a layer."""
 
 
-def _row(study: Study, layer: str, columns: list[Column]) -> dict[str, Any]:
-    cells = []
-    for column in columns:
-        value = study.value(layer, column.measure, column.quantity)
-        shade = min(max(value, 0.0), 1.0) if column.bounded and value == value else 0.0
-        cells.append({"text": column.text(value), "shade": round(0.55 * shade, 3)})
-    return {"layer": layer, "cells": cells}
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A number of the table as text, and how dark its background is."""
+
+    text: str
+    shade: float
+
+
+def _groups(study: Study, quantities: list[Quantity]) -> list[Group]:
+    groups: dict[str, Group] = {}
+    for quantity in quantities:
+        group = groups.setdefault(quantity.measure, Group(_GROUP_TITLES[quantity.measure], []))
+        values = [
+            study.value(layer.name, quantity.measure, quantity.name) for layer in study.layers
+        ]
+        cells = [_cell(quantity, value) for value in values]
+        group.rows.append((quantity.heading, quantity.meaning, cells))
+    return list(groups.values())
+
+
+def _cell(quantity: Quantity, value: float) -> Cell:
+    known = quantity.bounded and not math.isnan(value)
+    shade = min(max(value, 0.0), 1.0) if known else 0.0
+    return Cell(quantity.text(value), round(0.5 * shade, 3))
 
 
 def _findings(study: Study) -> list[tuple[str, str]]:
@@ -145,9 +166,9 @@ def _findings(study: Study) -> list[tuple[str, str]]:
         }
         if not values:
             continue
-        low, high = min(values.values()), max(values.values())
-        shown = (f"{100 * v:.0f} %" if percent else f"{v:.2f}" for v in dict.fromkeys((low, high)))
-        findings.append((" – ".join(shown), text))
+        ends = (min(values.values()), max(values.values()))
+        shown = (f"{100 * value:.0f} %" if percent else f"{value:.2f}" for value in ends)
+        findings.append((" – ".join(dict.fromkeys(shown)), text))
     return findings
 
 
@@ -191,7 +212,7 @@ def _units_section(study: Study) -> list[Section]:
             Picture(
                 data_uri(figures.matched_matrices(pair)),
                 f"{name}: correlations between the units of {a} and {b}, as trained and with {b}'s units in the "
-                "order of their partners. A red diagonal means that single units correspond.",
+                "order of their partners. A red diagonal means that single units correspond; dead units leave blank rows and columns.",
             )
         )
     title = "Do single units correspond?"

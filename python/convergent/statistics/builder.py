@@ -242,11 +242,7 @@ def choose_units(n_units: int, max_units: int, seed: int) -> NDArray[np.int64]:
 
 def image_array(value: Any, name: str) -> NDArray[Any]:
     """Return activations whose first axis counts the images: real numbers, two or four axes."""
-    array = np.asarray(value)
-    if array.dtype.kind == "c":
-        raise TypeError(f"`{name}` must be real, got complex values ({array.dtype})")
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"`{name}` must be an array of numbers, got dtype {array.dtype}")
+    array = _validate.numbers(value, name)
     if array.ndim not in (2, 4) or array.size == 0:
         raise ValueError(
             f"`{name}` must be (n_images, n_units) or (n_images, n_channels, height, width), "
