@@ -212,7 +212,8 @@ def _units_section(study: Study) -> list[Section]:
             Picture(
                 data_uri(figures.matched_matrices(pair)),
                 f"{name}: correlations between the units of {a} and {b}, as trained and with {b}'s units in the "
-                "order of their partners. A red diagonal means that single units correspond; dead units leave blank rows and columns.",
+                "order of their partners. A red diagonal means that single units correspond; "
+                "dead units leave blank rows and columns.",
             )
         )
     title = "Do single units correspond?"
