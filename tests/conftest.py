@@ -7,6 +7,17 @@ import pytest
 
 from convergent import _core
 
+try:
+    from hypothesis import settings
+except ImportError:
+    pass
+else:
+    # The same examples every time, so that a change is judged by what it changes. HYPOTHESIS_PROFILE=explore
+    # draws new ones.
+    settings.register_profile("repeat", derandomize=True, deadline=None)
+    settings.register_profile("explore", deadline=None)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
+
 
 @pytest.fixture(params=_core.built_levels())
 def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:

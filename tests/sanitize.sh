@@ -38,7 +38,7 @@ else
 fi
 # -S leaves out the editable installation's import hook, so that the sanitized copy is the one imported.
 site=$(env -u LD_PRELOAD "$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-export PYTHONPATH="$build/python:$site" PYTHONMALLOC=malloc OPENBLAS_NUM_THREADS=1 HYPOTHESIS_MAX_EXAMPLES=10
+export PYTHONPATH="$build/python:$site" PYTHONMALLOC=malloc OPENBLAS_NUM_THREADS=1
 "${runner[@]}" "$python" -S -m pytest -q -p no:cacheprovider "${selection[@]}" \
     tests/test_assignment.py tests/test_unit_match.py tests/test_mutual_information.py tests/test_factor.py \
     tests/test_mutual_information_border.py tests/test_subspace.py tests/test_subspace_errors.py \

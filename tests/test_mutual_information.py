@@ -223,12 +223,14 @@ def test_independent_units_and_their_bias() -> None:
 @given(seed=st.integers(0, 10**6), power=st.sampled_from([0.5, 1.0, 3.0]))
 def test_nearly_invariant_under_monotone_maps_of_the_active_values(seed: int, power: float) -> None:
     x = np.maximum(np.random.default_rng(seed).standard_normal((601, 4)), 0)
-    # 600 is a multiple of 20, so every percentile is an order statistic and maps along.
+    # 600 is a multiple of 20, so every percentile is an order statistic up to rounding and maps along; the
+    # example that is that order statistic may fall on either side of the rounded edge.
     before = cv.bin_units(x)
     after = cv.bin_units(np.where(x > 0, 1 + x**power, 0))
-    np.testing.assert_array_equal(before.codes, after.codes)
-    np.testing.assert_array_equal(
-        cv.mutual_information(before, before), cv.mutual_information(after, after)
+    differing = before.codes != after.codes
+    assert differing.sum(axis=0).max() <= 3
+    np.testing.assert_allclose(
+        cv.mutual_information(before, before), cv.mutual_information(after, after), atol=0.03
     )
 
 
