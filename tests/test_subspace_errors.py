@@ -86,49 +86,58 @@ def test_bad_factor(
         cv.SubspaceMatcher.from_factor(triangle, n_x, n_examples=n_examples)
 
 
-def kernel_arguments() -> dict[str, Any]:
+def kernel_span(**changed: Any) -> Any:
     square = np.asfortranarray(np.eye(3))
-    return {
-        "x_triangle": square,
-        "x_order": np.arange(3),
-        "x_coefficients": square,
-        "y_residuals": np.zeros(3),
-        "x_tolerance": 1e-12,
-        "y_triangle": square,
-        "y_order": np.arange(3),
-        "y_coefficients": square,
-        "x_residuals": np.zeros(3),
-        "y_tolerance": 1e-12,
-        "epsilons": np.array([0.5, 0.1]),
+    parts: dict[str, Any] = {
+        "triangle": square,
+        "order": np.arange(3),
+        "coefficients": square,
+        "residuals": np.zeros(3),
+        "tolerance": 1e-12,
     }
+    return tuple({**parts, **changed}.values())
+
+
+EPSILONS = np.array([0.5, 0.1])
 
 
 def test_kernel_checks_its_arguments(level: str) -> None:
-    in_x, in_y = _core.kernels.max_match(**kernel_arguments())
+    good = kernel_span()
+    in_x, in_y = _core.kernels.max_match(good, good, EPSILONS)
     assert in_x.all()
     assert in_y.shape == (2, 3)
+    for epsilons, message in [
+        (np.array([0.1, 0.5]), "the epsilons must descend"),
+        (np.zeros((1, 1)), "the epsilons must be a vector"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            _core.kernels.max_match(good, good, epsilons)
     wrong: list[tuple[str, Any, str]] = [
-        ("epsilons", np.array([0.1, 0.5]), "the epsilons must descend"),
-        ("epsilons", np.zeros((1, 1)), "the epsilons must be a vector"),
-        ("x_order", np.array([0, 1, 1]), "must be a permutation"),
-        ("x_order", np.array([0, 1, 3]), "must be a permutation"),
-        ("x_order", np.arange(2), "shapes that agree"),
-        ("y_residuals", np.zeros(2), "shapes that agree"),
-        ("x_triangle", np.zeros((4, 3), order="F"), "rank must not exceed its units"),
-        ("x_triangle", np.zeros(3), "a span needs matrices"),
-        ("x_residuals", np.zeros((3, 1)), "a span needs vectors"),
+        ("order", np.array([0, 1, 1]), "must be a permutation"),
+        ("order", np.array([0, 1, 3]), "must be a permutation"),
+        ("order", np.arange(2), "shapes that agree"),
+        ("residuals", np.zeros(2), "shapes that agree"),
+        ("triangle", np.zeros((4, 3), order="F"), "rank must not exceed its units"),
+        ("triangle", np.zeros(3), "matrices and vectors where they belong"),
+        ("residuals", np.zeros((3, 1)), "matrices and vectors where they belong"),
     ]
     for name, value, message in wrong:
         with pytest.raises(ValueError, match=message):
-            _core.kernels.max_match(**{**kernel_arguments(), name: value})
+            _core.kernels.max_match(kernel_span(**{name: value}), good, EPSILONS)
+        with pytest.raises(ValueError, match=message):
+            _core.kernels.match_levels(good, kernel_span(**{name: value}))
     smaller = np.asfortranarray(np.eye(2))
-    parts = {"y_triangle": smaller, "y_order": np.arange(2), "y_coefficients": smaller}
+    other = kernel_span(
+        triangle=smaller, order=np.arange(2), coefficients=smaller, residuals=np.zeros(2)
+    )
     with pytest.raises(ValueError, match="must hold the units of the other network"):
-        _core.kernels.max_match(**{**kernel_arguments(), **parts, "x_residuals": np.zeros(2)})
-    for name in ("x_triangle", "y_residuals", "epsilons"):
-        single = kernel_arguments()[name].astype(np.float32)
-        with pytest.raises(TypeError, match="incompatible function arguments"):
-            _core.kernels.max_match(**{**kernel_arguments(), name: single})
+        _core.kernels.max_match(good, other, EPSILONS)
+    with pytest.raises(ValueError, match="five parts"):
+        _core.kernels.match_levels(good[:4], good)
+    for name in ("triangle", "residuals"):
+        single = kernel_span(**{name: np.zeros(3, dtype=np.float32)})
+        with pytest.raises(TypeError, match="must be float64"):
+            _core.kernels.max_match(single, good, EPSILONS)
 
 
 INTERRUPT = """
@@ -148,7 +157,7 @@ def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 threading.Timer(0.5, interrupt).start()
 try:
-    _core.kernels.max_match(*span, *span, np.linspace(0.99, 0.01, n))
+    _core.kernels.max_match(span, span, np.linspace(0.99, 0.01, n))
     print("finished")
 except KeyboardInterrupt:
     print("interrupted", time.monotonic() - sent[0])

@@ -23,13 +23,13 @@ namespace py = pybind11;
 template <class Scalar>
 using Array = py::array_t<Scalar, 0>;
 
-/// Runs work(stop) without the GIL on a thread of its own, while the calling thread answers
-/// signals.
+/// Runs work(stop) without the GIL on a thread of its own, while the calling thread answers signals
+/// and, about twenty times a second, calls tick() with the GIL.
 ///
-/// Ctrl-C requests a stop, waits for the work to end, and raises KeyboardInterrupt. Exceptions of
-/// the work are rethrown here.
-template <class Work>
-void run_interruptible(Work&& work) {
+/// Ctrl-C, or an exception that Python code raises in tick, requests a stop, waits for the work to
+/// end, and is raised. Exceptions of the work are rethrown here.
+template <class Work, class Tick>
+void run_interruptible(Work&& work, Tick&& tick) {
     StopToken stop;
     std::optional<py::error_already_set> signal_error;
     std::exception_ptr work_error;
@@ -48,8 +48,11 @@ void run_interruptible(Work&& work) {
         while (done.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
             if (signal_error) continue;
             const py::gil_scoped_acquire gil;
-            if (PyErr_CheckSignals() != 0) {
-                signal_error.emplace();
+            try {
+                if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+                tick();
+            } catch (py::error_already_set& error) {
+                signal_error.emplace(std::move(error));
                 stop.request();
             }
         }
@@ -57,6 +60,11 @@ void run_interruptible(Work&& work) {
     }
     if (signal_error) throw std::move(*signal_error);
     if (work_error) std::rethrow_exception(work_error);
+}
+
+template <class Work>
+void run_interruptible(Work&& work) {
+    run_interruptible(std::forward<Work>(work), [] {});
 }
 
 }  // namespace convergent::border

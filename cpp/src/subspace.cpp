@@ -1,5 +1,8 @@
 #include "convergent/subspace.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <stdexcept>
 
 namespace convergent {
@@ -51,6 +54,46 @@ void MatchCascade::shrink_to(double epsilon, const StopToken& stop) {
         const bool y_left = take_out(span_x_.residuals(), epsilon, active_y_, leaving);
         if (!y_left) return;
         span_y_.remove(leaving, active_x_, stop);
+    }
+}
+
+void MatchCascade::remove(const std::vector<char>& leaving, const StopToken& stop) {
+    const auto middle = leaving.begin() + static_cast<std::ptrdiff_t>(active_x_.size());
+    const auto remove_from = [&stop](std::vector<char> flags, std::vector<char>& active,
+                                     const std::vector<char>& others, ActiveSpan& span) {
+        bool any = false;
+        for (std::size_t unit = 0; unit < flags.size(); ++unit) {
+            flags[unit] = flags[unit] && active[unit];
+            if (flags[unit]) active[unit] = 0;
+            any = any || flags[unit];
+        }
+        if (any) span.remove(flags, others, stop);
+    };
+    remove_from({leaving.begin(), middle}, active_x_, active_y_, span_x_);
+    remove_from({middle, leaving.end()}, active_y_, active_x_, span_y_);
+}
+
+void MatchCascade::peel(Eigen::Ref<Eigen::VectorXd> levels, const StopToken& stop) {
+    const std::size_t n_x = active_x_.size(), n_units = n_x + active_y_.size();
+    const auto residual = [&](std::size_t unit) {
+        if (unit < n_x) return active_x_[unit] ? span_y_.residuals()[unit] : -1.0;
+        return active_y_[unit - n_x] ? span_x_.residuals()[unit - n_x] : -1.0;
+    };
+    double level = std::numeric_limits<double>::infinity();
+    for (;;) {
+        stop.check();
+        double largest = -1.0;
+        for (std::size_t unit = 0; unit < n_units; ++unit) {
+            largest = std::max(largest, residual(unit));
+        }
+        if (largest < 0.0) return;
+        level = std::min(level, largest);
+        std::vector<char> leaving(n_units, 0);
+        for (std::size_t unit = 0; unit < n_units; ++unit) {
+            leaving[unit] = residual(unit) >= level;
+            if (leaving[unit]) levels[static_cast<std::ptrdiff_t>(unit)] = std::sqrt(level);
+        }
+        remove(leaving, stop);
     }
 }
 

@@ -69,6 +69,15 @@ ColumnTiles::ColumnTiles(std::ptrdiff_t n_rows, std::ptrdiff_t n_columns)
       n_columns_(n_columns),
       values_(Eigen::VectorXd::Zero(n_tiles() * n_rows * kLanes)) {}
 
+Eigen::MatrixXd ColumnTiles::matrix(std::ptrdiff_t n_rows) const {
+    Eigen::MatrixXd columns(n_rows, n_columns_);
+    for (std::ptrdiff_t column = 0; column < n_columns_; ++column) {
+        const double* tile = values_.data() + column / kLanes * n_rows_ * kLanes + column % kLanes;
+        for (std::ptrdiff_t row = 0; row < n_rows; ++row) columns(row, column) = tile[row * kLanes];
+    }
+    return columns;
+}
+
 void ColumnTiles::keep(const std::vector<std::ptrdiff_t>& kept, std::ptrdiff_t n_rows) {
     const std::ptrdiff_t n_kept = static_cast<std::ptrdiff_t>(kept.size());
     for (std::ptrdiff_t begin = 0; begin < n_kept; begin += kLanes) {
@@ -168,6 +177,14 @@ void ActiveSpan::remove(const std::vector<char>& leaving, const std::vector<char
     restore_triangle(kept, stop);
     readmit_dependent(stop);
     shrink_to(static_cast<std::ptrdiff_t>(basis_.size()), stop);
+}
+
+void ActiveSpan::inverse(Eigen::MatrixXd& precision, Eigen::MatrixXd& coefficients) const {
+    const Eigen::MatrixXd triangle = basis_columns_.matrix(rank_);
+    const Eigen::MatrixXd inverse_triangle =
+        triangle.triangularView<Eigen::Upper>().solve(Eigen::MatrixXd::Identity(rank_, rank_));
+    precision.noalias() = inverse_triangle * inverse_triangle.transpose();
+    coefficients.noalias() = inverse_triangle * other_columns_.matrix(rank_);
 }
 
 /// Drops the columns of units that left; returns the positions of the basis units that stay.

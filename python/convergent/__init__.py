@@ -13,9 +13,11 @@ from convergent.measures.assignment import UnitMatch, assign, match_agreement, m
 from convergent.measures.correlation import correlation
 from convergent.measures.indexes import cka
 from convergent.measures.information import BinnedUnits, bin_units, mutual_information
+from convergent.measures.match_results import Match, MatchLevels, MinMatches, SimpleMatches
 from convergent.measures.rsm import consistency, inter_rsm, rsm, rsm_agreement, variance_explained
 from convergent.measures.shared_response import SharedResponseModel
-from convergent.measures.subspace import Match, SubspaceMatcher, max_match
+from convergent.measures.subspace import SubspaceMatcher
+from convergent.measures.subspace_calls import max_match, simple_matches
 from convergent.statistics import Factor, Moments, Statistics
 
 if TYPE_CHECKING:
@@ -27,8 +29,11 @@ __all__ = [
     "DeadUnitWarning",
     "Factor",
     "Match",
+    "MatchLevels",
+    "MinMatches",
     "Moments",
     "SharedResponseModel",
+    "SimpleMatches",
     "Statistics",
     "SubspaceMatcher",
     "UnitMatch",
@@ -44,6 +49,7 @@ __all__ = [
     "mutual_information",
     "rsm",
     "rsm_agreement",
+    "simple_matches",
     "variance_explained",
 ]
 

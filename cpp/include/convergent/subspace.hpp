@@ -37,6 +37,8 @@ class ColumnTiles {
 
     std::ptrdiff_t n_columns() const { return n_columns_; }
     std::ptrdiff_t n_tiles() const { return (n_columns_ + kLanes - 1) / kLanes; }
+    /// The first n_rows rows as an ordinary matrix.
+    Eigen::MatrixXd matrix(std::ptrdiff_t n_rows) const;
     /// First element of a tile; its row r begins at tile + r * kLanes.
     double* tile(std::ptrdiff_t index) { return values_.data() + index * n_rows_ * kLanes; }
     double& at(std::ptrdiff_t row, std::ptrdiff_t column) {
@@ -99,6 +101,14 @@ class ActiveSpan {
     const std::vector<double>& residuals() const { return residuals_; }
     /// Number of basis vectors.
     std::ptrdiff_t rank() const { return rank_; }
+    /// Units that make the basis, and units of the other network, in the order of `inverse`.
+    const std::vector<std::ptrdiff_t>& basis() const { return basis_; }
+    const std::vector<std::ptrdiff_t>& others() const { return others_; }
+    /// Whether no unit depends on the others (up to the tolerance).
+    bool independent() const { return dependent_.empty(); }
+    /// The inverse Gram matrix of the basis units, (rank, rank), and the coefficients of the other
+    /// network's units on them, (rank, n_others); both overwritten.
+    void inverse(Eigen::MatrixXd& precision, Eigen::MatrixXd& coefficients) const;
 
  private:
     std::vector<std::ptrdiff_t> keep_units(const std::vector<char>& leaving,
@@ -127,6 +137,14 @@ class MatchCascade {
     /// Removes units until the rest is the maximum match for `epsilon`, which must not grow from
     /// call to call.
     void shrink_to(double epsilon, const StopToken& stop);
+    /// Removes units, whatever their distance; shrink_to then restores a match. leaving: one flag a
+    /// unit, x first; units that are gone already may be flagged.
+    void remove(const std::vector<char>& leaving, const StopToken& stop);
+    /// Smallest epsilon at which each unit is still in the maximum match, x first, (n_x + n_y),
+    /// overwritten; removes every unit.
+    void peel(Eigen::Ref<Eigen::VectorXd> levels, const StopToken& stop);
+    const ActiveSpan& span_x() const { return span_x_; }
+    const ActiveSpan& span_y() const { return span_y_; }
     /// Whether each unit is still in the match.
     const std::vector<char>& active_x() const { return active_x_; }
     const std::vector<char>& active_y() const { return active_y_; }

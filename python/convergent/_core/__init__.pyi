@@ -1,6 +1,6 @@
 """Types of the compiled kernels; see `_core/__init__.py` for how a level is chosen."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 Codes = NDArray[np.uint8]
 Indices = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Span = tuple[Float64, Indices, Float64, Float64, float]
 
 class Kernels(Protocol):
     """What every extension module offers."""
@@ -32,20 +33,28 @@ class Kernels(Protocol):
         n_threads: int,
     ) -> Float64: ...
     def fold_rows(self, triangle: Float64, rows: Float64) -> Float64: ...
-    def max_match(
+    def max_match(self, x: Span, y: Span, epsilons: Float64) -> tuple[Flags, Flags]: ...
+    def match_levels(self, x: Span, y: Span) -> Float64: ...
+    def minimal_matches(
         self,
-        x_triangle: Float64,
-        x_order: Indices,
-        x_coefficients: Float64,
-        y_residuals: Float64,
-        x_tolerance: float,
-        y_triangle: Float64,
-        y_order: Indices,
-        y_coefficients: Float64,
-        x_residuals: Float64,
-        y_tolerance: float,
-        epsilons: Float64,
-    ) -> tuple[Flags, Flags]: ...
+        x: Span,
+        y: Span,
+        epsilon: float,
+        wanted: list[bool],
+        orders: Indices,
+        n_threads: int,
+        progress: Callable[[int], object] | None,
+    ) -> tuple[Flags, list[int], list[list[int]], bool]: ...
+    def all_minimal_matches(
+        self,
+        x: Span,
+        y: Span,
+        epsilon: float,
+        unit: int,
+        order: Indices,
+        n_limit: int,
+        n_searches: int,
+    ) -> tuple[Flags, bool]: ...
     def shared_response(
         self,
         networks: Sequence[Floats],

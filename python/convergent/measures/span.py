@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
+SpanParts = tuple[Matrix, NDArray[np.intp], Matrix, Matrix, float]
+EXACT = 1e-10  # relative distances below count as none, so that rounding is no distance
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,11 @@ class Span:
     coefficients: Matrix
     residuals: Matrix
     tolerance: float
+
+    @property
+    def parts(self) -> SpanParts:
+        """The span as the kernels take it."""
+        return self.triangle, self.order, self.coefficients, self.residuals, self.tolerance
 
 
 def span(units: Matrix, others: Matrix, n_examples: int) -> Span:

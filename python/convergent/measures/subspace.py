@@ -2,55 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from convergent import _core, _validate
-from convergent.measures.span import Span, span
+from convergent.measures import minimal_match
+from convergent.measures.match_results import (
+    Match,
+    MatchLevels,
+    MinMatches,
+    SimpleMatches,
+    Units,
+)
+from convergent.measures.span import span
 from convergent.statistics.factor import Factor
 
 DEAD_UNITS = ("exclude", "match", "unmatched")
 LEFT_OUT = "they are left out of matches and of the similarity"
-EXACT = 1e-10  # relative distances below count as none, so that rounding is no distance
-
-Units = NDArray[np.intp]
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Match:
-    """Units of two networks whose activations span each other within `epsilon`.
-
-    Attributes
-    ----------
-    x, y : array of int
-        Units of each network that belong to the match, ascending.
-    similarity : float in [0, 1]
-        Share of the units of both networks that belong to it.
-    epsilon : float
-        Largest relative distance ``dist(z, span) / |z|`` (dimensionless).
-
-    Examples
-    --------
-    >>> import convergent as cv
-    >>> match = cv.max_match([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]], [[2.0], [0.0], [0.0]], 0.1)
-    >>> match.x, match.y
-    (array([0]), array([0]))
-    """
-
-    x: Units
-    y: Units
-    similarity: float
-    epsilon: float
-
-    def __repr__(self) -> str:
-        return (
-            f"Match(epsilon={self.epsilon:g}, {self.x.size} + {self.y.size} units, "
-            f"similarity={self.similarity:.3f})"
-        )
 
 
 class SubspaceMatcher:
@@ -220,123 +191,156 @@ class SubspaceMatcher:
             )
         return self._max_matches([_validate.epsilon(epsilon)])[0]
 
+    def levels(self) -> MatchLevels:
+        """Return the smallest epsilon at which each unit belongs to the maximum match.
+
+        Returns
+        -------
+        MatchLevels
+            The maximum match of every epsilon at once, and with it the whole curve s(epsilon).
+
+        Notes
+        -----
+        Peels the units off by their distances, largest first, as a core decomposition does: the
+        level is the smallest distance removed so far. Costs about as much as a few maximum matches.
+        Dead units have level 0 with ``dead_units="match"``, else infinity.
+
+        References
+        ----------
+        Wang et al. (2018), Definition 3; the matches for growing epsilon are nested.
+        """
+        return minimal_match.levels(self._live)
+
+    def min_match(
+        self,
+        unit: tuple[str, int],
+        epsilon: float,
+        *,
+        order: Sequence[tuple[str, int]] | None = None,
+        seed: int | None = None,
+    ) -> Match | None:
+        """Return one minimal match that contains a unit; None if the maximum match does not.
+
+        Parameters
+        ----------
+        unit : ("x", index) or ("y", index)
+        epsilon : float in [0, 1)
+        order : sequence of units, optional
+            The order in which units are tried for removal: each unit of both networks once. By
+            default x ascending, then y ascending.
+        seed : int, optional
+            Draws the order instead.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the unit, epsilon or order is none.
+
+        References
+        ----------
+        Wang et al. (2018), Definition 9, Algorithm 2.
+        """
+        return minimal_match.min_match(self._live, unit, _validate.epsilon(epsilon), order, seed)
+
+    def all_min_matches(
+        self, unit: tuple[str, int], epsilon: float, *, limit: int = 64
+    ) -> MinMatches:
+        """Return all minimal matches that contain a unit, or the first `limit` of them.
+
+        Parameters
+        ----------
+        unit : ("x", index) or ("y", index)
+        epsilon : float in [0, 1)
+        limit : int
+            Most matches to find. There can be exponentially many; the number of searches is
+            bounded too (200 a match), and the result says whether the search came to its end.
+
+        Returns
+        -------
+        MinMatches
+
+        References
+        ----------
+        Wang et al. (2018), Algorithm 3.
+        """
+        return minimal_match.all_min_matches(self._live, unit, _validate.epsilon(epsilon), limit)
+
+    def simple_matches(
+        self,
+        epsilon: float,
+        *,
+        n_orders: int = 1,
+        seed: int = 0,
+        n_threads: int | None = None,
+        progress: Callable[[str, int, int], object] | None = None,
+    ) -> SimpleMatches:
+        """Return the simple matches: those found as a minimal match of some unit in some order.
+
+        Parameters
+        ----------
+        epsilon : float in [0, 1)
+        n_orders : int
+            Random orders of removal; each may find others. Every unit is searched in every order.
+        seed : int
+            For the orders.
+        n_threads : int, optional
+            All processors by default. The result does not depend on it.
+        progress : callable, optional
+            Called about twenty times a second as ``progress(description, done, total)``; when it
+            returns False the search ends and the result is what has been found.
+
+        Returns
+        -------
+        SimpleMatches
+
+        Notes
+        -----
+        All units share their work until a removal tells them apart, which makes the cost about that
+        of one search for each distinct match.
+
+        References
+        ----------
+        Wang et al. (2018), Definition 4, Theorem 10, Section 5.2.
+        """
+        return minimal_match.simple_matches(
+            self._live, _validate.epsilon(epsilon), n_orders, seed, n_threads, progress
+        )
+
     def _prepare(self, triangle: NDArray[np.float64], n_x: int, n_examples: int, dead: str) -> None:
         scale = np.abs(triangle).max(axis=0)
         alive = scale > 0.0
         self.n_x, self.n_y = n_x, triangle.shape[1] - n_x
         self.dead_x = np.flatnonzero(~alive[:n_x])
         self.dead_y = np.flatnonzero(~alive[n_x:])
-        self._live_x = np.flatnonzero(alive[:n_x])
-        self._live_y = np.flatnonzero(alive[n_x:])
-        self._dead_units = dead
-        self._spans: tuple[Span, Span] | None = None
-        if self._live_x.size and self._live_y.size:
+        live_x, live_y = np.flatnonzero(alive[:n_x]), np.flatnonzero(alive[n_x:])
+        spans = None
+        if live_x.size and live_y.size:
             columns = triangle[:, alive] / scale[alive]
             columns /= np.linalg.norm(columns, axis=0)
-            x, y = np.split(columns, [self._live_x.size], axis=1)
-            self._spans = (span(x[:n_x], y, n_examples), span(y, x, n_examples))
+            x, y = np.split(columns, [live_x.size], axis=1)
+            spans = (span(x[:n_x], y, n_examples), span(y, x, n_examples))
+        self._live = minimal_match.LiveUnits(live_x, live_y, self.n_x, self.n_y, spans, dead)
 
     def _left_out(self) -> list[tuple[str, Units]]:
-        if self._dead_units != "exclude":
+        if self._live.dead_units != "exclude":
             return []
         return [("x", self.dead_x), ("y", self.dead_y)]
 
     def _max_matches(self, epsilons: list[float]) -> list[Match]:
-        in_x = np.zeros((len(epsilons), self._live_x.size), dtype=np.bool_)
-        in_y = np.zeros((len(epsilons), self._live_y.size), dtype=np.bool_)
-        if self._spans is not None:
-            x, y = self._spans
-            least = max(EXACT, x.tolerance, y.tolerance)
-            thresholds = np.maximum(epsilons, least)
+        live = self._live
+        members = np.zeros((len(epsilons), live.x.size + live.y.size), dtype=np.bool_)
+        if live.spans is not None:
+            thresholds = np.array([live.threshold(epsilon) for epsilon in epsilons])
             descending = np.argsort(-thresholds, kind="stable")
-            in_x[descending], in_y[descending] = _core.kernels.max_match(
-                x.triangle,
-                x.order,
-                x.coefficients,
-                x.residuals,
-                x.tolerance,
-                y.triangle,
-                y.order,
-                y.coefficients,
-                y.residuals,
-                y.tolerance,
-                thresholds[descending],
-            )
+            x, y = live.spans
+            in_x, in_y = _core.kernels.max_match(x.parts, y.parts, thresholds[descending])
+            members[descending] = np.hstack([in_x, in_y])
         return [
-            self._match(self._live_x[in_x[i]], self._live_y[in_y[i]], epsilon)
-            for i, epsilon in enumerate(epsilons)
+            self._with_dead(live.match(row, epsilon)) for row, epsilon in zip(members, epsilons)
         ]
 
-    def _match(self, x: Units, y: Units, epsilon: float) -> Match:
-        n_units = self.n_x + self.n_y
-        if self._dead_units == "match":
-            x, y = np.union1d(x, self.dead_x), np.union1d(y, self.dead_y)
-        elif self._dead_units == "exclude":
-            n_units -= self.dead_x.size + self.dead_y.size
-        similarity = (x.size + y.size) / n_units if n_units else 0.0
-        return Match(x=x, y=y, similarity=similarity, epsilon=epsilon)
-
-
-@overload
-def max_match(
-    x: ArrayLike, y: ArrayLike, epsilon: float, *, dead_units: str = ..., center: bool = ...
-) -> Match: ...
-
-
-@overload
-def max_match(
-    x: ArrayLike,
-    y: ArrayLike,
-    epsilon: Sequence[float] | NDArray[np.floating[Any]],
-    *,
-    dead_units: str = ...,
-    center: bool = ...,
-) -> list[Match]: ...
-
-
-def max_match(
-    x: ArrayLike,
-    y: ArrayLike,
-    epsilon: float | Sequence[float] | NDArray[np.floating[Any]],
-    *,
-    dead_units: str = "exclude",
-    center: bool = False,
-) -> Match | list[Match]:
-    """Return the largest pair of unit sets that span each other within `epsilon`.
-
-    The same as ``SubspaceMatcher(x, y, ...).max_match(epsilon)``, where everything is described.
-
-    Parameters
-    ----------
-    x, y : array of float, shape (n_examples, n_units_x), (n_examples, n_units_y)
-        Activations; each column is one unit.
-    epsilon : float in [0, 1), or a sequence of them
-        Largest relative distance ``dist(z, span) / |z|`` (dimensionless).
-    dead_units : {"exclude", "match", "unmatched"}
-        What is made of units that are zero in every example.
-    center : bool
-        Whether the mean of each unit is taken out first.
-
-    Returns
-    -------
-    Match, or list of Match in the order of `epsilon`
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `SubspaceMatcher` and its method `max_match`.
-
-    References
-    ----------
-    Wang et al. (2018), Definitions 1 and 3, Algorithm 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import convergent as cv
-    >>> x = np.random.default_rng(0).standard_normal((20, 3))
-    >>> match = cv.max_match(x, x[:, [2, 0]] @ np.array([[1.0, 1.0], [1.0, -1.0]]), 0.0)
-    >>> match.x, match.y, match.similarity
-    (array([0, 2]), array([0, 1]), 0.8)
-    """
-    return SubspaceMatcher(x, y, dead_units=dead_units, center=center).max_match(epsilon)
+    def _with_dead(self, match: Match) -> Match:
+        if self._live.dead_units != "match":
+            return match
+        x, y = np.union1d(match.x, self.dead_x), np.union1d(match.y, self.dead_y)
+        return Match(x, y, (x.size + y.size) / (self.n_x + self.n_y), match.epsilon)

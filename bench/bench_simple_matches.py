@@ -1,0 +1,86 @@
+"""Simple matches: growth with the units, and Algorithm 2 run for each unit by itself."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+import convergent as cv
+from bench.harness import Session
+from tests.reference.minimal_match import Problem
+
+Matrix = NDArray[np.float64]
+EPSILON = 0.5
+
+
+def low_rank(n_units: int) -> tuple[Matrix, Matrix]:
+    """Two networks that mix the same half as many directions, with noise: all units match."""
+    random = np.random.default_rng(0)
+    shared = random.standard_normal((4 * n_units, n_units // 2))
+    networks = []
+    for _ in range(2):
+        units = shared @ random.standard_normal((n_units // 2, n_units))
+        scale = 0.3 * np.linalg.norm(units, axis=0) / np.sqrt(4 * n_units)
+        networks.append(units + scale * random.standard_normal(units.shape))
+    return networks[0], networks[1]
+
+
+def planted_groups(n_units: int) -> tuple[Matrix, Matrix]:
+    """Overlapping groups of ten units that are rotations of each other, with noise."""
+    random = np.random.default_rng(0)
+    x = random.standard_normal((4 * n_units, n_units))
+    y = np.zeros_like(x)
+    for first in range(0, n_units, 8):
+        group = np.arange(first, min(first + 10, n_units))
+        rotation = np.linalg.qr(random.standard_normal((len(group), len(group))))[0]
+        y[:, group] += x[:, group] @ rotation
+    noise = 0.1 * random.standard_normal((2, *x.shape))
+    return x + noise[0], y + noise[1]
+
+
+def run(session: Session) -> None:
+    """Race one order of all units."""
+    for name, make in (("low rank", low_rank), ("planted groups", planted_groups)):
+        for n_units in (64, 128, 256, 512, 1024):
+            matcher = cv.SubspaceMatcher(*make(n_units))
+            session.race(
+                f"simple matches, {name}, {n_units} + {n_units} units, one order",
+                {
+                    "convergent, 2 threads": lambda: matcher.simple_matches(EPSILON, n_threads=2),
+                    "convergent, 1 thread": lambda: matcher.simple_matches(EPSILON, n_threads=1),
+                },
+                _same,
+                runs=1 if n_units > 256 else session.runs,
+                limit="the blocks that removals are applied in: about two GEMMs of n^3 a match",
+            )
+    _literal(16)
+
+
+def _same(ours: cv.SimpleMatches, theirs: cv.SimpleMatches) -> None:
+    assert ours.of_unit == theirs.of_unit
+    assert [m.x.tolist() for m in ours.matches] == [m.x.tolist() for m in theirs.matches]
+
+
+def _literal(n_units: int) -> None:
+    """Algorithm 2 as printed for every unit; a figure a unit, since the whole takes too long."""
+    x, y = planted_groups(n_units)
+    problem = Problem(x, y, EPSILON)
+    generator = np.random.default_rng(0)
+    order = [problem.units[i] for i in generator.permutation(2 * n_units)]
+    start = time.perf_counter()
+    expected = {unit: problem.min_match(unit, order) for unit in problem.units}
+    literal = time.perf_counter() - start
+    matcher = cv.SubspaceMatcher(x, y)
+    start = time.perf_counter()
+    found = matcher.simple_matches(EPSILON)
+    ours = time.perf_counter() - start
+    for unit, places in found.of_unit.items():
+        match = found.matches[places[0]]
+        members = {("x", int(i)) for i in match.x} | {("y", int(j)) for j in match.y}
+        assert members == expected[unit]
+    print(
+        f"\nAlgorithm 2 for each unit by itself, {n_units} + {n_units} units: literal "
+        f"{literal:.2f} s, shared {ours * 1e3:.2f} ms, x {literal / ours:.0f}"
+    )
