@@ -63,7 +63,7 @@ class LiveUnits:
 
 
 def levels(live: LiveUnits) -> MatchLevels:
-    """Return the smallest epsilon of each unit (METHODS: a peeling of the maximum matches)."""
+    """Return the smallest epsilon of each unit."""
     of_dead = 0.0 if live.dead_units == "match" else np.inf
     x, y = np.full(live.n_x, of_dead), np.full(live.n_y, of_dead)
     if live.spans is not None:

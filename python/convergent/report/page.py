@@ -236,7 +236,12 @@ def _subspace_section(study: Study) -> list[Section]:
         "Neuron activation subspace match (Wang et al. 2018): find the largest sets of units, one in each network, "
         "that are linear combinations of each other up to a residual of ε."
     )
-    return [Section("Do sets of units span the same space?", question, [picture])]
+    curves = Picture(
+        data_uri(figures.similarity_curves(study)),
+        "The same for every epsilon at once, from each unit's smallest epsilon: a steep step means that most units "
+        "match at the same residual. Bands: lowest to highest pair; dotted lines: the epsilons above.",
+    )
+    return [Section("Do sets of units span the same space?", question, [picture, curves])]
 
 
 def _geometry_section(study: Study) -> list[Section]:

@@ -22,6 +22,7 @@ Scalars = dict[str, float]
 Arrays = dict[str, NDArray[Any]]
 
 UNMATCHED_BELOW = 0.5
+CURVE_POINTS = 201
 
 
 _DEPENDS_ON: dict[str, tuple[str, ...]] = {
@@ -118,12 +119,18 @@ def max_match_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arrays]:
     scalars = {
         f"similarity_at_{epsilon:g}": match.similarity for epsilon, match in zip(epsilons, matches)
     }
+    levels = matcher.levels()
+    curve = np.linspace(0.0, 1.0, CURVE_POINTS)
     similarity = np.array([match.similarity for match in matches])
     arrays = {
         "epsilons": np.array(epsilons),
         "similarity": similarity,
         "in_x": in_x,
         "in_y": in_y,
+        "levels_x": levels.x,
+        "levels_y": levels.y,
+        "curve_epsilon": curve,
+        "curve_similarity": levels.similarity(curve),
     }
     return scalars, arrays
 

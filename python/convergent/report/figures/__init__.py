@@ -3,7 +3,7 @@
 from convergent.report.figures.convergent_learning import match_curves, matched_matrices
 from convergent.report.figures.indexes import network_matrices
 from convergent.report.figures.shared_geometry import agreement_bars, rsm_panels
-from convergent.report.figures.subspace import similarity_over_layers
+from convergent.report.figures.subspace import similarity_curves, similarity_over_layers
 from convergent.report.figures.training import training_curves
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "matched_matrices",
     "network_matrices",
     "rsm_panels",
+    "similarity_curves",
     "similarity_over_layers",
     "training_curves",
 ]

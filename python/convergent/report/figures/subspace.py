@@ -6,7 +6,14 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from convergent.report.figures.style import layer_axis, styled
+from convergent.report.figures.style import (
+    FAINT,
+    layer_axis,
+    layer_colours,
+    mean_and_spread,
+    shortened,
+    styled,
+)
 from convergent.study.study import Study
 
 
@@ -43,5 +50,31 @@ def similarity_over_layers(study: Study) -> Figure:
     axes.set_xlim(-0.4, max(len(names) - 0.6, 0.4))
     axes.set_ylabel("maximum matching similarity s(ε)")
     layer_axis(axes, names)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+@styled
+def similarity_curves(study: Study) -> Figure:
+    """Draw the maximum matching similarity for every epsilon, one curve a layer.
+
+    Each curve is the mean over pairs of networks, its band spans from the lowest to the highest pair; dotted lines
+    mark the epsilons of the table.
+    """
+    names = [layer.name for layer in study.layers if study.of(layer.name, "max_match")]
+    figure = Figure(figsize=(5.8, 3.3))
+    axes = figure.subplots()
+    for epsilon in study.settings.epsilons:
+        axes.axvline(epsilon, color=FAINT, linewidth=0.8, linestyle=":")
+    for name, colour in zip(names, layer_colours(len(names))):
+        pairs = study.of(name, "max_match")
+        epsilons = pairs[0].arrays["curve_epsilon"]
+        mean, low, high = mean_and_spread([pair.arrays["curve_similarity"] for pair in pairs])
+        axes.plot(epsilons, mean, color=colour, label=shortened(name))
+        axes.fill_between(epsilons, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_xlabel("ε (relative residual)")
+    axes.set_ylabel("maximum matching similarity s(ε)")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
