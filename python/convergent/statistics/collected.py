@@ -125,10 +125,9 @@ class Statistics:
 
         Parameters
         ----------
-        arrays : mapping from network to array of float, shape (n_images, n_units) or (n_images,
-        n_channels, h, w)
-            Activations of the same images in every network; float32 or float64, read only, not
-            copied as a whole.
+        arrays : mapping from network to array of float
+            Shape (n_images, n_units) or (n_images, n_channels, h, w): activations of the same
+            images in every network; float32 or float64, read only, not copied as a whole.
         labels : array, shape (n_images,), or None
             Numbers or text.
         layer : str
