@@ -72,7 +72,7 @@ def test_minimal_matches_are_those_of_algorithm_2(
 
 @problems
 @drawn
-def test_shared_searches_are_those_of_algorithm_2(
+def test_shared_searches_are_those_of_algorithm_2_for_any_number_of_threads(
     level: str, kind: str, n_x: int, n_y: int, seed: int, epsilon: float
 ) -> None:
     x, y = networks(kind, n_x, n_y, seed)
