@@ -103,14 +103,7 @@ def compare(
         raise FileNotFoundError(
             f"{folder.root} holds no statistics; run `convergent collect {folder.root}` first"
         )
-    study = compare_statistics(
-        Statistics.load(folder.statistics),
-        settings=settings,
-        out=folder.comparisons,
-        n_threads=n_threads,
-        progress=progress,
-    )
-    return _compared(folder, study)
+    return _compared(folder, Statistics.load(folder.statistics), settings, n_threads, progress)
 
 
 def compare_files(
@@ -123,15 +116,7 @@ def compare_files(
 ) -> dict[str, Any]:
     """Compare networks whose activations lie in files, and report."""
     folder = StudyFolder(root)
-    statistics = statistics_from_files(paths)
-    study = compare_statistics(
-        statistics,
-        settings=settings,
-        out=folder.comparisons,
-        n_threads=n_threads,
-        progress=progress,
-    )
-    result = _compared(folder, study)
+    result = _compared(folder, statistics_from_files(paths), settings, n_threads, progress)
     try:
         import jinja2  # noqa: F401
         import matplotlib as mpl  # noqa: F401
@@ -145,7 +130,20 @@ def compare_files(
     return {**result, **report(root)}
 
 
-def _compared(folder: StudyFolder, study: Study) -> dict[str, Any]:
+def _compared(
+    folder: StudyFolder,
+    statistics: Statistics,
+    settings: CompareSettings | None,
+    n_threads: int | None,
+    progress: ReportProgress,
+) -> dict[str, Any]:
+    study = compare_statistics(
+        statistics,
+        settings=settings,
+        out=folder.comparisons,
+        n_threads=n_threads,
+        progress=progress,
+    )
     study.write_csv(folder.summary)
     for problem in study.problems:
         print(f"not computed: {problem.task}: {problem.reason}", file=sys.stderr)

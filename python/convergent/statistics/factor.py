@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from convergent import _core, _validate
+from convergent import _core, _storage, _validate
 from convergent._validate import Floats
 
 _BLOCK_FACTOR = 2  # rows kept before they are folded into the triangle, per column
@@ -214,19 +212,13 @@ class Factor:
             File to write; it is replaced at once when everything is on disk.
         """
         self._fold()
-        target = Path(path)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                np.savez(
-                    file,
-                    factor_widths=np.array(self.widths, dtype=np.int64),
-                    n_examples=np.array(self.n_examples, dtype=np.int64),
-                    triangle=self._triangle,
-                )
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with _storage.replacing(path) as stream:
+            np.savez(
+                stream,
+                factor_widths=np.array(self.widths, dtype=np.int64),
+                n_examples=np.array(self.n_examples, dtype=np.int64),
+                triangle=self._triangle,
+            )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Factor:
@@ -245,11 +237,11 @@ class Factor:
             If the file does not hold a factor.
         """
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
-                widths = content["factor_widths"]
-                n_examples = content["n_examples"]
-                triangle = content["triangle"]
-        except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            content = _storage.read_arrays(path)
+            widths = content["factor_widths"]
+            n_examples = content["n_examples"]
+            triangle = content["triangle"]
+        except (KeyError, _storage.UnreadableFileError) as error:
             raise ValueError(
                 f"`path` must hold a saved Factor, {os.fspath(path)} does not"
             ) from error
