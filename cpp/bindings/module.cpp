@@ -8,6 +8,7 @@ namespace py = pybind11;
 namespace convergent::border {
 
 void bind_assignment(py::module_& m);
+void bind_cross_products(py::module_& m);
 void bind_minimal_match(py::module_& m);
 void bind_mutual_information(py::module_& m);
 void bind_shared_response(py::module_& m);
@@ -34,6 +35,7 @@ PYBIND11_MODULE(CONVERGENT_MODULE, m, py::mod_gil_not_used()) {
     m.doc() = "Compiled kernels of convergent for one CPU level.";
     m.def("compiler", &compiler, "The compiler that built this module.");
     convergent::border::bind_assignment(m);
+    convergent::border::bind_cross_products(m);
     convergent::border::bind_minimal_match(m);
     convergent::border::bind_mutual_information(m);
     convergent::border::bind_shared_response(m);

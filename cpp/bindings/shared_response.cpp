@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "border.hpp"
+#include "network_arrays.hpp"
 
 namespace convergent::border {
 namespace {
@@ -14,27 +15,6 @@ namespace {
 using DoubleVector = py::array_t<double, py::array::c_style>;
 using DoubleMatrix = py::array_t<double, py::array::c_style>;
 using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-
-NetworkView view_of(const py::array& network, const py::object& means) {
-    const bool is_single = py::isinstance<py::array_t<float>>(network);
-    if (!is_single && !py::isinstance<py::array_t<double>>(network)) {
-        throw py::type_error("networks must be float32 or float64 arrays");
-    }
-    if (network.ndim() != 2) throw py::value_error("networks must be two-dimensional");
-    NetworkView view{network.data(),     is_single,          network.shape(0), network.shape(1),
-                     network.strides(0), network.strides(1), nullptr};
-    if (!means.is_none()) {
-        if (!py::isinstance<DoubleVector>(means)) {
-            throw py::type_error("means must be contiguous float64 arrays");
-        }
-        const auto vector = py::reinterpret_borrow<DoubleVector>(means);
-        if (vector.ndim() != 1 || vector.shape(0) != view.n_units) {
-            throw py::value_error("means must have one value a unit");
-        }
-        view.means = vector.data();
-    }
-    return view;
-}
 
 Eigen::MatrixXd matrix_of(const DoubleMatrix& values, Eigen::Index rows, Eigen::Index columns) {
     if (values.ndim() != 2 || values.shape(0) != rows || values.shape(1) != columns) {
@@ -63,7 +43,7 @@ py::tuple shared_response(const std::vector<py::array>& networks, const py::obje
     std::vector<NetworkView> views;
     std::vector<Eigen::MatrixXd> weights;
     for (std::size_t i = 0; i < networks.size(); ++i) {
-        views.push_back(view_of(networks[i], mean_list[i]));
+        views.push_back(network_view_of(networks[i], mean_list[i]));
         weights.push_back(matrix_of(start[i], views[i].n_units, k));
         if (views[i].n_examples != views[0].n_examples || k < 1 || k > views[i].n_units) {
             throw py::value_error("networks must share their examples and have at least k units");
@@ -90,7 +70,7 @@ py::tuple shared_response(const std::vector<py::array>& networks, const py::obje
 DoubleMatrix align_network(const py::array& network, const py::object& means,
                            const DoubleMatrix& response, const DoubleMatrix& anchor,
                            double diagonal) {
-    const NetworkView view = view_of(network, means);
+    const NetworkView view = network_view_of(network, means);
     if (response.ndim() != 2 || anchor.ndim() != 2 || response.shape(0) != view.n_examples ||
         response.shape(1) != anchor.shape(1) || anchor.shape(1) > view.n_units) {
         throw py::value_error("response must be (n_examples, k) with k at most the units");

@@ -1,5 +1,6 @@
 #include "convergent/network_view.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -15,11 +16,11 @@ double load(const char* address) {
 
 template <class Scalar>
 void read_by_example(const NetworkView& network, const Rectangle& part, const char* corner,
-                     double* out) {
+                     double* out, std::ptrdiff_t out_stride) {
     const auto size = static_cast<std::ptrdiff_t>(sizeof(Scalar));
     for (std::ptrdiff_t e = 0; e < part.n_examples; ++e) {
         const char* const row = corner + e * network.example_stride;
-        double* const to = out + e * part.n_units;
+        double* const to = out + e * out_stride;
         if (network.unit_stride == size) {
             for (std::ptrdiff_t u = 0; u < part.n_units; ++u) to[u] = load<Scalar>(row + u * size);
         } else {
@@ -30,41 +31,55 @@ void read_by_example(const NetworkView& network, const Rectangle& part, const ch
     }
 }
 
+/// Where the examples of a unit lie side by side: eight units at a time, so that what is written is
+/// a cache line.
 template <class Scalar>
 void read_by_unit(const NetworkView& network, const Rectangle& part, const char* corner,
-                  double* out) {
-    for (std::ptrdiff_t u = 0; u < part.n_units; ++u) {
-        const char* const column = corner + u * network.unit_stride;
+                  double* out, std::ptrdiff_t out_stride) {
+    constexpr std::ptrdiff_t kUnits = 8;
+    for (std::ptrdiff_t first = 0; first < part.n_units; first += kUnits) {
+        const std::ptrdiff_t n_units = std::min(kUnits, part.n_units - first);
+        const char* const columns = corner + first * network.unit_stride;
         for (std::ptrdiff_t e = 0; e < part.n_examples; ++e) {
-            out[e * part.n_units + u] = load<Scalar>(column + e * network.example_stride);
+            const char* const row = columns + e * network.example_stride;
+            double* const to = out + e * out_stride + first;
+            for (std::ptrdiff_t u = 0; u < n_units; ++u) {
+                to[u] = load<Scalar>(row + u * network.unit_stride);
+            }
         }
     }
 }
 
 template <class Scalar>
-void read(const NetworkView& network, const Rectangle& part, double* out) {
+void read(const NetworkView& network, const Rectangle& part, double* out,
+          std::ptrdiff_t out_stride) {
     const char* const corner = static_cast<const char*>(network.values) +
                                part.first_example * network.example_stride +
                                part.first_unit * network.unit_stride;
     if (std::abs(network.unit_stride) <= std::abs(network.example_stride)) {
-        read_by_example<Scalar>(network, part, corner, out);
+        read_by_example<Scalar>(network, part, corner, out, out_stride);
     } else {
-        read_by_unit<Scalar>(network, part, corner, out);
+        read_by_unit<Scalar>(network, part, corner, out, out_stride);
     }
 }
 
 }  // namespace
 
 void read_rectangle(const NetworkView& network, const Rectangle& part, double* out) {
+    read_rectangle(network, part, out, part.n_units);
+}
+
+void read_rectangle(const NetworkView& network, const Rectangle& part, double* out,
+                    std::ptrdiff_t out_stride) {
     if (network.is_single) {
-        read<float>(network, part, out);
+        read<float>(network, part, out, out_stride);
     } else {
-        read<double>(network, part, out);
+        read<double>(network, part, out, out_stride);
     }
     if (network.means == nullptr) return;
     const double* const means = network.means + part.first_unit;
     for (std::ptrdiff_t e = 0; e < part.n_examples; ++e) {
-        double* const row = out + e * part.n_units;
+        double* const row = out + e * out_stride;
         for (std::ptrdiff_t u = 0; u < part.n_units; ++u) row[u] -= means[u];
     }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "convergent/cross_products.hpp"
 #include "parallel.hpp"
 
 namespace convergent {
@@ -11,7 +12,6 @@ using Eigen::Index;
 using Eigen::MatrixXd;
 
 constexpr Index kBlockExamples = 256;
-constexpr Index kPanelUnits = 256;
 
 /// Calls body(first, block) for the consecutive blocks of examples of some units of a network.
 template <class Body>
@@ -25,43 +25,6 @@ void for_each_block(const NetworkView& network, Index first_unit, Index n_units,
         read_rectangle(network, {first, count, first_unit, n_units}, block.data());
         body(first, block);
     }
-}
-
-struct Panel {
-    const NetworkView* network;
-    Index first_unit;  // in the network
-    Index n_units;
-    Index offset;  // among the units of all networks
-};
-
-std::vector<Panel> panels_of(const std::vector<NetworkView>& networks) {
-    std::vector<Panel> panels;
-    Index offset = 0;
-    for (const NetworkView& network : networks) {
-        for (Index first = 0; first < network.n_units; first += kPanelUnits) {
-            const Index count = std::min<Index>(kPanelUnits, network.n_units - first);
-            panels.push_back({&network, first, count, offset + first});
-        }
-        offset += network.n_units;
-    }
-    return panels;
-}
-
-MatrixXd product(const Panel& a, const Panel& b, const StopToken& stop) {
-    MatrixXd sum = MatrixXd::Zero(a.n_units, b.n_units);
-    RowMatrix other;
-    for_each_block(*a.network, a.first_unit, a.n_units, stop,
-                   [&](Index first, const RowMatrix& block) {
-                       if (&a == &b) {
-                           sum.noalias() += block.transpose() * block;
-                           return;
-                       }
-                       other.resize(block.rows(), b.n_units);
-                       read_rectangle(*b.network, {first, block.rows(), b.first_unit, b.n_units},
-                                      other.data());
-                       sum.noalias() += block.transpose() * other;
-                   });
-    return sum;
 }
 
 }  // namespace
@@ -99,18 +62,10 @@ ResponseOnProducts::ResponseOnProducts(const std::vector<NetworkView>& networks,
     for (const NetworkView& network : networks) {
         offsets_.push_back(offsets_.back() + network.n_units);
     }
-    products_.resize(offsets_.back(), offsets_.back());
+    products_.setZero(offsets_.back(), offsets_.back());
     weights_.setZero(offsets_.back(), k);
-    const std::vector<Panel> panels = panels_of(networks);
-    const auto n_panels = static_cast<Index>(panels.size());
-    parallel_for(n_panels * n_panels, n_threads, stop, [&](Index task) {
-        const Panel& a = panels[static_cast<std::size_t>(task / n_panels)];
-        const Panel& b = panels[static_cast<std::size_t>(task % n_panels)];
-        if (a.offset > b.offset) return;
-        const MatrixXd sum = product(a, b, stop);
-        products_.block(a.offset, b.offset, a.n_units, b.n_units) = sum;
-        products_.block(b.offset, a.offset, b.n_units, a.n_units) = sum.transpose();
-    });
+    add_cross_products(networks, n_threads, stop, products_);
+    products_.triangularView<Eigen::StrictlyLower>() = products_.transpose();
 }
 
 void ResponseOnProducts::clear() { weights_.setZero(); }

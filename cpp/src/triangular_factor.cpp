@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <vector>
+
+#include "parallel.hpp"
 
 // Columns lie in tiles of 32, row after row, so that a tile of 64 rows stays in the first cache
 // while all earlier reflections pass over it, four at a time: a load then serves four
@@ -15,6 +18,7 @@ namespace {
 constexpr std::ptrdiff_t kLanes = 32;
 constexpr std::ptrdiff_t kPanel = 4;
 constexpr std::ptrdiff_t kBlockRows = 64;
+constexpr std::ptrdiff_t kMostLeaves = 8;
 
 using Panel = Eigen::Matrix<double, Eigen::Dynamic, kPanel, Eigen::RowMajor>;
 using Corner = Eigen::Matrix<double, kPanel, kPanel>;
@@ -188,12 +192,13 @@ class Folding {
         }
     }
 
-    /// Folds at most kBlockRows rows in.
-    void fold(const Eigen::Ref<const RowMatrix>& rows) {
+    /// Folds at most kBlockRows rows in, whose columns before `first_column` are zero.
+    void fold(const Eigen::Ref<const RowMatrix>& rows, std::ptrdiff_t first_column) {
         n_rows_ = rows.rows();
-        for (std::ptrdiff_t tile = 0; tile < n_tiles_; ++tile) {
+        const std::ptrdiff_t first_tile = first_column / kLanes;
+        for (std::ptrdiff_t tile = first_tile; tile < n_tiles_; ++tile) {
             load(rows, tile);
-            for (std::ptrdiff_t row = 0; row < tile * kLanes; row += kPanel) {
+            for (std::ptrdiff_t row = first_tile * kLanes; row < tile * kLanes; row += kPanel) {
                 apply(panel(row), n_rows_, head(row, tile), block_.data());
             }
             for (std::ptrdiff_t row = tile * kLanes; row < (tile + 1) * kLanes; row += kPanel) {
@@ -254,17 +259,63 @@ class Folding {
     Eigen::VectorXd triangle_, block_, vectors_, mixings_;
 };
 
-}  // namespace
-
-void fold_rows(const Eigen::Ref<const RowMatrix>& rows, const StopToken& stop,
-               Eigen::Ref<RowMatrix> triangle) {
-    if (triangle.rows() != triangle.cols() || rows.cols() != triangle.cols()) {
-        throw std::invalid_argument("the triangle must be square and as wide as the rows");
-    }
+void fold_dense(const Eigen::Ref<const RowMatrix>& rows, const StopToken& stop,
+                Eigen::Ref<RowMatrix> triangle) {
     Folding folding(triangle);
     for (std::ptrdiff_t begin = 0; begin < rows.rows(); begin += kBlockRows) {
         stop.check();
-        folding.fold(rows.middleRows(begin, std::min(kBlockRows, rows.rows() - begin)));
+        folding.fold(rows.middleRows(begin, std::min(kBlockRows, rows.rows() - begin)), 0);
+    }
+    folding.store(triangle);
+}
+
+/// How many parts the rows are folded in side by side: a matter of their number only, so that the
+/// bits do not depend on the threads, and few enough for merging to cost little.
+std::ptrdiff_t count_leaves(std::ptrdiff_t n_rows, std::ptrdiff_t n_columns) {
+    return std::clamp<std::ptrdiff_t>(n_rows / (2 * std::max<std::ptrdiff_t>(n_columns, 1)), 1,
+                                      kMostLeaves);
+}
+
+}  // namespace
+
+void fold_rows(const Eigen::Ref<const RowMatrix>& rows, int n_threads, const StopToken& stop,
+               Eigen::Ref<RowMatrix> triangle) {
+    const std::ptrdiff_t n_columns = triangle.cols();
+    if (triangle.rows() != n_columns || rows.cols() != n_columns) {
+        throw std::invalid_argument("the triangle must be square and as wide as the rows");
+    }
+    const std::ptrdiff_t n_leaves = count_leaves(rows.rows(), n_columns);
+    std::vector<RowMatrix> leaves(static_cast<std::size_t>(n_leaves) - 1,
+                                  RowMatrix::Zero(n_columns, n_columns));
+    const auto leaf = [&](std::ptrdiff_t index) -> Eigen::Ref<RowMatrix> {
+        if (index == 0) return triangle;
+        return leaves[static_cast<std::size_t>(index) - 1];
+    };
+    parallel_for(n_leaves, n_threads, stop, [&](std::ptrdiff_t index) {
+        const std::ptrdiff_t begin = index * rows.rows() / n_leaves;
+        const std::ptrdiff_t end = (index + 1) * rows.rows() / n_leaves;
+        fold_dense(rows.middleRows(begin, end - begin), stop, leaf(index));
+    });
+    for (std::ptrdiff_t apart = 1; apart < n_leaves; apart *= 2) {
+        parallel_for((n_leaves - apart + 2 * apart - 1) / (2 * apart), n_threads, stop,
+                     [&](std::ptrdiff_t pair) {
+                         const std::ptrdiff_t index = pair * 2 * apart;
+                         fold_triangle(leaf(index + apart), stop, leaf(index));
+                     });
+    }
+}
+
+void fold_triangle(const Eigen::Ref<const RowMatrix>& other, const StopToken& stop,
+                   Eigen::Ref<RowMatrix> triangle) {
+    const std::ptrdiff_t n_columns = triangle.cols();
+    if (triangle.rows() != n_columns || other.cols() != n_columns || other.rows() != n_columns) {
+        throw std::invalid_argument("both triangles must be square and of the same size");
+    }
+    Folding folding(triangle);
+    for (std::ptrdiff_t begin = 0; begin < n_columns; begin += kBlockRows) {
+        stop.check();
+        const std::ptrdiff_t n_rows = std::min(kBlockRows, n_columns - begin);
+        folding.fold(other.middleRows(begin, n_rows), begin);
     }
     folding.store(triangle);
 }

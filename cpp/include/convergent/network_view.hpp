@@ -24,8 +24,12 @@ struct Rectangle {
     std::ptrdiff_t n_units;
 };
 
-/// Copies a rectangle, minus the means, to `out` (n_examples, n_units), row-major, overwritten.
-/// The rectangle must lie inside the network; out must not alias it.
+/// Copies a rectangle, minus the means, to `out` (n_examples, n_units), overwritten: the units of
+/// an example lie side by side, those of the next one begin `out_stride` numbers on. The rectangle
+/// must lie inside the network; out must not alias it.
+void read_rectangle(const NetworkView& network, const Rectangle& part, double* out,
+                    std::ptrdiff_t out_stride);
+/// The same without gaps between the examples.
 void read_rectangle(const NetworkView& network, const Rectangle& part, double* out);
 
 }  // namespace convergent

@@ -33,6 +33,7 @@ class LiveUnits:
     n_y: int
     spans: tuple[Span, Span] | None
     dead_units: str
+    accuracy: float
 
     @property
     def n_counted(self) -> int:

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from convergent import _core
+
 Matrix = NDArray[np.float64]
 SpanParts = tuple[Matrix, NDArray[np.intp], Matrix, Matrix, float]
 EXACT = 1e-10  # relative distances below count as none, so that rounding is no distance
+_EPS = float(np.finfo(np.float64).eps)
+_CLEARLY_INDEPENDENT = 1e3  # times the rank tolerance
+_POWER_STEPS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +47,73 @@ class Span:
         return self.triangle, self.order, self.coefficients, self.residuals, self.tolerance
 
 
-def span(units: Matrix, others: Matrix, n_examples: int) -> Span:
-    """Return the span of `units` by a QR factorization with column pivoting.
+def both_spans(
+    triangle: Matrix, n_x: int, n_examples: int, *, least_tolerance: float = 0.0, n_threads: int = 1
+) -> tuple[Span, Span]:
+    """Return the spans of both networks' units out of their joint triangular factor.
 
     Parameters
     ----------
-    units : array of float64, shape (n_rows, n_units)
-        Units of one network, each of norm 1, in any orthonormal frame.
-    others : array of float64, shape (n_rows or more, n_others)
-        Units of the other network in the same frame, whose further rows are orthogonal to `units`.
+    triangle : array of float64, shape (n_x + n_y, n_x + n_y)
+        Upper triangular factor of ``[X Y]``, every column of norm 1.
+    n_x : int
+        Units of x.
     n_examples : int
-        Number of examples that the frame stands for; it sets the rank tolerance.
+        Number of examples behind the factor; it sets the rank tolerance.
+    least_tolerance : float
+        A larger rank tolerance, where the factor is known to be less exact.
+    n_threads : int
+    """
+    swapped = _swapped(triangle, n_x, n_threads)
+    n_y = triangle.shape[1] - n_x
+    return (
+        _leading_span(triangle, n_x, n_examples, least_tolerance),
+        _leading_span(swapped, n_y, n_examples, least_tolerance),
+    )
+
+
+def _swapped(triangle: Matrix, n_x: int, n_threads: int) -> Matrix:
+    """Return the triangular factor of ``[Y X]``."""
+    start = np.zeros(triangle.shape)
+    n_y = triangle.shape[1] - n_x
+    start[:n_y, :n_y] = triangle[n_x:, n_x:]
+    rows = np.concatenate([triangle[:n_x, n_x:], triangle[:n_x, :n_x]], axis=1)
+    swapped: Matrix = _core.kernels.fold_rows(start, np.ascontiguousarray(rows), n_threads)
+    return swapped
+
+
+def _leading_span(
+    triangle: Matrix, n_units: int, n_examples: int, least_tolerance: float
+) -> Span:
+    """Return the span of the first `n_units` columns; the others are the other network's units."""
+    from scipy.linalg import lapack
+
+    units = np.asfortranarray(triangle[:n_units, :n_units])
+    tolerance = max(rank_tolerance(units, n_examples), least_tolerance)
+    reciprocal, _ = lapack.dtrcon(units, norm="1")
+    # The 1-norm of the inverse, over the root of the number of units, bounds its 2-norm from below
+    # and times the root from above; the margin covers both, and LAPACK's estimate.
+    least = float(reciprocal) * float(np.abs(units).sum(axis=0).max()) / np.sqrt(n_units)
+    if not least > _CLEARLY_INDEPENDENT * tolerance:
+        return _span_by_pivoting(units, triangle[:, n_units:], tolerance)
+    below = triangle[n_units:, n_units:]
+    return Span(
+        triangle=units,
+        order=np.arange(n_units, dtype=np.intp),
+        coefficients=np.asfortranarray(triangle[:n_units, n_units:]),
+        residuals=np.einsum("ij,ij->j", below, below),
+        tolerance=tolerance,
+    )
+
+
+def _span_by_pivoting(units: Matrix, others: Matrix, tolerance: float) -> Span:
+    """Return the span of dependent units, by a QR factorization with column pivoting.
+
+    `others` has the rows of `units` and further ones, which are orthogonal to them.
     """
     from scipy.linalg import lapack
 
     n_rows, n_units = units.shape
-    tolerance = max(n_examples, n_units) * np.finfo(np.float64).eps * _largest_singular_value(units)
     reduced, pivots, tau, _, info = lapack.dgeqp3(units, lwork=64 * (n_units + 1))
     assert info == 0
     rank = int(np.count_nonzero(np.abs(np.diag(reduced)) > tolerance))
@@ -75,8 +131,20 @@ def span(units: Matrix, others: Matrix, n_examples: int) -> Span:
     )
 
 
-def _largest_singular_value(matrix: Matrix) -> float:
-    from scipy.linalg import eigvalsh
+def rank_tolerance(units: Matrix, n_examples: int) -> float:
+    """Return NumPy's rank tolerance for units given in some orthonormal frame."""
+    return max(n_examples, units.shape[1]) * _EPS * _largest_singular_value(units)
 
-    last = matrix.shape[1] - 1
-    return float(np.sqrt(eigvalsh(matrix.T @ matrix, subset_by_index=[last, last])[0]))
+
+def _largest_singular_value(matrix: Matrix) -> float:
+    """Return it to a percent or so, which is enough for a tolerance, by power iteration."""
+    vector = np.random.default_rng(0).standard_normal(matrix.shape[1])
+    value = 0.0
+    for _ in range(_POWER_STEPS):
+        vector /= np.linalg.norm(vector)
+        image = matrix @ vector
+        value = float(np.linalg.norm(image))
+        if value == 0.0:
+            break
+        vector = image @ matrix
+    return value

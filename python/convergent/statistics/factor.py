@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from convergent import _core, _storage, _validate
+from convergent import _storage, _validate
 from convergent._validate import Floats
-
-_BLOCK_FACTOR = 2  # rows kept before they are folded into the triangle, per column
-_MIN_BLOCK_ROWS = 512
+from convergent.statistics.triangle_stream import TriangleStream
 
 
 class Factor:
     """Keep the triangular factor of ``[1 X_1 X_2 ... X_N]`` over a stream of examples.
 
-    ``R^T R`` is the Gram matrix of these columns, and `R` comes from Householder reflections of
-    the examples themselves, so that distances between spans lose no digits to squaring. The column
-    of ones comes first: without the first row and column the same triangle is the factor of the
-    centred activations.
+    ``R^T R`` is the Gram matrix of these columns. Examples are taken in blocks. Where the columns of
+    a block are well conditioned, its Gram matrix keeps what there is to know and is added up; where
+    they are not (dependent or nearly dependent units), the block itself is reduced by Householder
+    reflections, so that distances between spans lose no digits to squaring. The column of ones comes
+    first: without the first row and column the same triangle is the factor of the centred
+    activations.
 
     Parameters
     ----------
     widths : sequence of int
         Number of units of each network.
+    n_threads : int, optional
+        All processors by default. The result does not depend on it.
 
     Attributes
     ----------
@@ -41,14 +42,16 @@ class Factor:
     TypeError
         If `widths` is not a sequence of whole numbers.
     ValueError
-        If `widths` is empty or holds a number below 1.
+        If `widths` is empty or holds a number below 1, or `n_threads` is below 1.
 
     Notes
     -----
-    With ``p = sum(widths)``, an example costs ``2 p^2`` operations and the memory is about
-    ``4 p^2`` float64, whatever the number of examples. The result has the same bits for any split
-    of the examples into batches, as long as nothing but `update` is called in between. Dead units
-    are columns of zeros.
+    With ``p = sum(widths)``, an example costs ``p^2`` operations in a well conditioned block and
+    ``2 p^2`` in another; the memory is about ``6 p^2`` float64, whatever the number of examples. A
+    block has ``max(4096, 2 p + 2)`` examples and is well conditioned when the Gram matrix of its
+    columns, each scaled to norm 1, has a reciprocal condition number of 1e-6 (1-norm). The result
+    has the same bits for any split of the examples into batches, as long as nothing but `update` is
+    called in between, and for any number of threads. Dead units are columns of zeros.
 
     Examples
     --------
@@ -61,7 +64,7 @@ class Factor:
            [0. , 0.8]])
     """
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    def __init__(self, widths: Sequence[int], *, n_threads: int | None = None) -> None:
         if isinstance(widths, (str, bytes)) or not isinstance(widths, (Sequence, np.ndarray)):
             raise TypeError(
                 f"`widths` must be a sequence of whole numbers, got {type(widths).__name__}"
@@ -73,17 +76,10 @@ class Factor:
         )
         self.n_examples = 0
         self._starts = np.concatenate([[1], 1 + np.cumsum(self.widths)])
-        n_columns = int(self._starts[-1])
-        self._triangle = np.zeros((n_columns, n_columns))
-        self._pending: NDArray[np.float64] | None = None  # rows not yet in the triangle
-        self._n_pending = 0
+        self._stream = TriangleStream(int(self._starts[-1]), _validate.thread_count(n_threads))
 
     def __repr__(self) -> str:
         return f"Factor(widths={list(self.widths)}, n_examples={self.n_examples})"
-
-    def __getstate__(self) -> dict[str, Any]:
-        self._fold()
-        return {**self.__dict__, "_pending": None}
 
     def update(self, activations: Sequence[ArrayLike]) -> Factor:
         """Take in more examples.
@@ -123,7 +119,7 @@ class Factor:
 
     def take(self, matrices: Sequence[Floats]) -> Factor:
         """Take in matrices that have been checked already (finite floats of the right shapes)."""
-        self._append(matrices)
+        self._stream.take([np.broadcast_to(1.0, (matrices[0].shape[0], 1)), *matrices])
         self.n_examples += matrices[0].shape[0]
         return self
 
@@ -153,11 +149,8 @@ class Factor:
             raise ValueError(
                 f"`other` must have widths {list(self.widths)}, got {list(other.widths)}"
             )
-        other._fold()
-        n_examples = other.n_examples
-        self._fold()
-        self._triangle = _fold(self._triangle, other._triangle)
-        self.n_examples += n_examples
+        self._stream.merge(other._stream)
+        self.n_examples += other.n_examples
         return self
 
     def triangle(
@@ -191,15 +184,15 @@ class Factor:
         chosen = self._chosen(networks)
         if self.n_examples == 0:
             raise ValueError("the factor must have taken in examples, got none")
-        self._fold()
         columns = np.concatenate([np.arange(self._starts[i], self._starts[i + 1]) for i in chosen])
-        below = np.ascontiguousarray(self._triangle[1:, columns])
+        whole = self._stream.triangle()
+        below = np.ascontiguousarray(whole[1:, columns])
         if chosen != list(range(len(self.widths))):  # in that order it is triangular already
-            below = _fold(np.zeros((columns.size, columns.size)), below)
+            below = self._stream.reduced(np.zeros((columns.size, columns.size)), below)
         if center:
-            below[:, self._constant(columns)] = 0.0
+            below[:, self._constant(whole[:, columns])] = 0.0
         else:
-            below = _fold(below, self._triangle[:1, columns].copy())
+            below = self._stream.reduced(below, whole[:1, columns].copy())
         below *= np.where(np.diag(below) < 0, -1.0, 1.0)[:, np.newaxis]
         return below + 0.0  # no -0.0
 
@@ -211,13 +204,12 @@ class Factor:
         path : path-like
             File to write; it is replaced at once when everything is on disk.
         """
-        self._fold()
         with _storage.replacing(path) as stream:
             np.savez(
                 stream,
                 factor_widths=np.array(self.widths, dtype=np.int64),
                 n_examples=np.array(self.n_examples, dtype=np.int64),
-                triangle=self._triangle,
+                triangle=self._stream.triangle(),
             )
 
     @classmethod
@@ -246,18 +238,56 @@ class Factor:
                 f"`path` must hold a saved Factor, {os.fspath(path)} does not"
             ) from error
         factor = cls(widths.tolist())
-        if triangle.shape != factor._triangle.shape or n_examples.shape != ():
+        if triangle.shape != factor._shape or n_examples.shape != ():
             raise ValueError(
                 f"`path` must hold a saved Factor, in {os.fspath(path)} the triangle has shape "
                 f"{triangle.shape} for widths {list(factor.widths)}"
             )
-        factor._triangle = np.ascontiguousarray(triangle, dtype=np.float64)
+        factor._stream.restart(np.ascontiguousarray(triangle, dtype=np.float64))
         factor.n_examples = int(n_examples)
         return factor
 
-    def _constant(self, columns: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Whether nothing but rounding is left of each column once its mean is taken out."""
-        rows = self._triangle[:, columns]
+    @classmethod
+    def from_triangle(
+        cls, widths: Sequence[int], triangle: ArrayLike, n_examples: int
+    ) -> Factor:
+        """Return the factor whose triangle has been computed elsewhere, such as on a GPU.
+
+        Parameters
+        ----------
+        widths : sequence of int
+            Number of units of each network.
+        triangle : array of float, shape (1 + sum(widths), 1 + sum(widths))
+            Upper triangular factor of ``[1 X_1 ... X_N]``, the column of ones first.
+        n_examples : int
+            Number of examples behind it.
+
+        Raises
+        ------
+        TypeError
+            If `triangle` is complex or a number is not whole.
+        ValueError
+            If `triangle` is not a finite upper triangle of that size, or `n_examples` is below 1.
+        """
+        factor = cls(widths)
+        values = np.array(_validate.matrix(triangle, "triangle"), dtype=np.float64, order="C")
+        if values.shape != factor._shape:
+            raise ValueError(
+                f"`triangle` must have shape {factor._shape}, one column more than there "
+                f"are units, got {values.shape}"
+            )
+        if np.tril(values, -1).any():
+            raise ValueError("`triangle` must be zero below its diagonal, got other values there")
+        factor._stream.restart(values)
+        factor.n_examples = _validate.integer(n_examples, "n_examples", low=1)
+        return factor
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return int(self._starts[-1]), int(self._starts[-1])
+
+    def _constant(self, rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether nothing but rounding is left of each column once its mean, the first row, is out."""
         scale = np.abs(rows).max(axis=0)
         rows = rows / np.where(scale > 0, scale, 1.0)
         rounding = 10.0 * np.sqrt(self.n_examples) * np.finfo(np.float64).eps
@@ -280,34 +310,3 @@ class Factor:
             _validate.integer(network, f"networks[{i}]", low=0, high=last)
             for i, network in enumerate(networks)
         ]
-
-    def _append(self, matrices: Sequence[Floats]) -> None:
-        n_columns = self._triangle.shape[0]
-        if self._pending is None:
-            n_rows = max(_MIN_BLOCK_ROWS, _BLOCK_FACTOR * n_columns)
-            self._pending = np.empty((n_rows, n_columns))
-        pending = self._pending
-        start, n_examples = 0, matrices[0].shape[0]
-        while start < n_examples:
-            stop = min(n_examples, start + pending.shape[0] - self._n_pending)
-            rows = slice(self._n_pending, self._n_pending + stop - start)
-            pending[rows, 0] = 1.0
-            for matrix, column, width in zip(matrices, self._starts, self.widths):
-                pending[rows, column : column + width] = matrix[start:stop]
-            self._n_pending, start = rows.stop, stop
-            if self._n_pending == pending.shape[0]:
-                self._fold()
-
-    def _fold(self) -> None:
-        """Bring the rows kept so far into the triangle."""
-        if self._n_pending:
-            assert self._pending is not None
-            rows = self._pending[: self._n_pending]
-            self._triangle = _fold(self._triangle, rows)
-            self._n_pending = 0
-
-
-def _fold(triangle: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the triangular factor of ``[triangle; rows]``."""
-    folded: NDArray[np.float64] = _core.kernels.fold_rows(triangle, rows)
-    return folded

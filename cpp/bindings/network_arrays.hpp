@@ -1,0 +1,32 @@
+#pragma once
+
+#include "border.hpp"
+#include "convergent/network_view.hpp"
+
+namespace convergent::border {
+
+/// A network's activations where they lie, (n_examples, n_units), float32 or float64 of any
+/// strides. means: None, or one float64 a unit. The arrays must outlive the view.
+inline NetworkView network_view_of(const py::array& network, const py::object& means) {
+    using Means = py::array_t<double, py::array::c_style>;
+    const bool is_single = py::isinstance<py::array_t<float>>(network);
+    if (!is_single && !py::isinstance<py::array_t<double>>(network)) {
+        throw py::type_error("networks must be float32 or float64 arrays");
+    }
+    if (network.ndim() != 2) throw py::value_error("networks must be two-dimensional");
+    NetworkView view{network.data(),     is_single,          network.shape(0), network.shape(1),
+                     network.strides(0), network.strides(1), nullptr};
+    if (!means.is_none()) {
+        if (!py::isinstance<Means>(means)) {
+            throw py::type_error("means must be contiguous float64 arrays");
+        }
+        const auto vector = py::reinterpret_borrow<Means>(means);
+        if (vector.ndim() != 1 || vector.shape(0) != view.n_units) {
+            throw py::value_error("means must have one value a unit");
+        }
+        view.means = vector.data();
+    }
+    return view;
+}
+
+}  // namespace convergent::border

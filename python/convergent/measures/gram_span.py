@@ -1,0 +1,91 @@
+"""Spans out of the Gram matrix of both networks' units, where no digits are lost by it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convergent.measures.span import Matrix, Span, rank_tolerance
+from convergent.statistics.cholesky import ScaledCholesky, scaled_cholesky
+
+ACCURACY = 1e-10  # of relative distances
+_LARGEST_INVERSE = 1e4
+_HOPELESS_INVERSE = 1e7
+_UNIT_ROUNDING = float(np.finfo(np.float64).eps) / 2
+_STRIP = 128  # examples that the kernel adds up before it rounds to the sum
+_CAUTION = 40.0
+
+
+def is_hopeless(gram: Matrix, n_x: int) -> bool:
+    """Whether the units of either network are too dependent for their Gram matrix to do.
+
+    It may be the Gram matrix of some of the examples: then the answer is a good guess.
+    """
+    for part in (gram[:n_x, :n_x], gram[n_x:, n_x:]):
+        factor = scaled_cholesky(part)
+        if factor is None or factor.inverse_norm > _HOPELESS_INVERSE:
+            return True
+    return False
+
+
+def both_spans_of_gram(gram: Matrix, n_x: int, n_examples: int) -> tuple[Span, Span] | None:
+    """Return the spans of both networks' units; None where `ACCURACY` could be missed.
+
+    Parameters
+    ----------
+    gram : array of float64, shape (n_x + n_y, n_x + n_y)
+        Of units none of which is dead.
+    n_x : int
+        Units of x.
+    n_examples : int
+        Number of examples behind it.
+
+    Notes
+    -----
+    With coefficients b of a unit on the other network's, an error e in every entry of the Gram
+    matrix changes the squared distance by at most ``e (1 + |b|_1)^2``, hence the distance d by half
+    of that over d. The error is taken to grow with the root of the number of roundings.
+    """
+    factors = scaled_cholesky(gram[:n_x, :n_x]), scaled_cholesky(gram[n_x:, n_x:])
+    x, y = factors
+    if x is None or y is None or max(x.inverse_norm, y.inverse_norm) > _LARGEST_INVERSE:
+        return None
+    cross = gram[:n_x, n_x:] / x.norms[:, np.newaxis]
+    cross /= y.norms
+    span_x = _span_of(x, cross, n_examples)
+    if span_x is None:
+        return None
+    span_y = _span_of(y, cross.T, n_examples)
+    return None if span_y is None else (span_x, span_y)
+
+
+def _span_of(own: ScaledCholesky, cross: Matrix, n_examples: int) -> Span | None:
+    from scipy.linalg import blas
+
+    n_units = own.norms.size
+    coefficients = blas.dtrsm(1.0, own.triangle, np.asfortranarray(cross), trans_a=1)
+    on_units = blas.dtrsm(1.0, own.triangle, coefficients)
+    residuals = 1.0 - np.einsum("ij,ij->j", coefficients, coefficients)
+    rounding = _UNIT_ROUNDING * (np.sqrt(n_examples / _STRIP) + np.sqrt(n_units))
+    error = _CAUTION * rounding * (1.0 + np.abs(on_units).sum(axis=0)) ** 2
+    if not (residuals > 0.0).all() or (error > 2.0 * ACCURACY * np.sqrt(residuals)).any():
+        return None
+    return Span(
+        triangle=own.triangle,
+        order=np.arange(n_units, dtype=np.intp),
+        coefficients=coefficients,
+        residuals=residuals,
+        tolerance=rank_tolerance(own.triangle, n_examples),
+    )
+
+
+def triangle_of_gram(gram: Matrix, least_distance: float) -> Matrix:
+    """Return the rows of a factor of a Gram matrix of units of norm 1, shape (rank, n_units).
+
+    A unit within `least_distance` of the span of others counts as lying in it.
+    """
+    from scipy.linalg import lapack
+
+    factor, pivots, rank, _ = lapack.dpstrf(np.asfortranarray(gram), tol=least_distance**2)
+    rows = np.zeros((rank, gram.shape[1]))
+    rows[:, pivots - 1] = np.triu(factor)[:rank]
+    return rows
