@@ -15,7 +15,7 @@ from convergent.statistics.factor import Factor
 from convergent.statistics.moments import Moments
 from convergent.statistics.triangle_stream import any_beside_zero
 
-FACTOR_ACCURACY = 1e-12
+FACTOR_ACCURACY = 5e-11
 MOMENTS_ACCURACY = 1e-6
 _TRIAL_EXAMPLES = 4  # per unit, that tell whether the Gram matrix will do
 _CONSTANT = 10.0  # roundings of a unit's norm that are left of a constant one without its mean
@@ -51,9 +51,7 @@ def of_arrays(x: Floats, y: Floats, *, center: bool, n_threads: int) -> PairedSp
     return of_triangle(triangle, x.shape[1], factor.n_examples, n_threads=n_threads)
 
 
-def of_triangle(
-    triangle: Matrix, n_x: int, n_examples: int, *, n_threads: int
-) -> PairedSpans:
+def of_triangle(triangle: Matrix, n_x: int, n_examples: int, *, n_threads: int) -> PairedSpans:
     """Return the spans of the units of a joint triangular factor, dead ones columns of zeros."""
     scale = np.abs(triangle).max(axis=0)
     alive = scale > 0.0

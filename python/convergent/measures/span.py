@@ -14,6 +14,7 @@ SpanParts = tuple[Matrix, NDArray[np.intp], Matrix, Matrix, float]
 EXACT = 1e-10  # relative distances below count as none, so that rounding is no distance
 _EPS = float(np.finfo(np.float64).eps)
 _CLEARLY_INDEPENDENT = 1e3  # times the rank tolerance
+_CLEAR_DISTANCE = 1e-6  # of a unit from the span of others
 _POWER_STEPS = 40
 
 
@@ -67,8 +68,8 @@ def both_spans(
     swapped = _swapped(triangle, n_x, n_threads)
     n_y = triangle.shape[1] - n_x
     return (
-        _leading_span(triangle, n_x, n_examples, least_tolerance),
-        _leading_span(swapped, n_y, n_examples, least_tolerance),
+        _leading_span(triangle, n_x, n_examples, least_tolerance, n_threads),
+        _leading_span(swapped, n_y, n_examples, least_tolerance, n_threads),
     )
 
 
@@ -83,7 +84,7 @@ def _swapped(triangle: Matrix, n_x: int, n_threads: int) -> Matrix:
 
 
 def _leading_span(
-    triangle: Matrix, n_units: int, n_examples: int, least_tolerance: float
+    triangle: Matrix, n_units: int, n_examples: int, least_tolerance: float, n_threads: int
 ) -> Span:
     """Return the span of the first `n_units` columns; the others are the other network's units."""
     from scipy.linalg import lapack
@@ -95,7 +96,7 @@ def _leading_span(
     # and times the root from above; the margin covers both, and LAPACK's estimate.
     least = float(reciprocal) * float(np.abs(units).sum(axis=0).max()) / np.sqrt(n_units)
     if not least > _CLEARLY_INDEPENDENT * tolerance:
-        return _span_by_pivoting(units, triangle[:, n_units:], tolerance)
+        return _span_by_pivoting(triangle, n_units, tolerance, n_threads)
     below = triangle[n_units:, n_units:]
     return Span(
         triangle=units,
@@ -106,29 +107,54 @@ def _leading_span(
     )
 
 
-def _span_by_pivoting(units: Matrix, others: Matrix, tolerance: float) -> Span:
-    """Return the span of dependent units, by a QR factorization with column pivoting.
+def _span_by_pivoting(triangle: Matrix, n_units: int, tolerance: float, n_threads: int) -> Span:
+    """Return the span of the first `n_units` columns, some of which may depend on others.
 
-    `others` has the rows of `units` and further ones, which are orthogonal to them.
+    Units that are clearly independent, by a Cholesky factorization with pivoting, come first; what
+    the others have outside their span is small, and a QR factorization with pivoting decides there.
     """
     from scipy.linalg import lapack
 
-    n_rows, n_units = units.shape
-    reduced, pivots, tau, _, info = lapack.dgeqp3(units, lwork=64 * (n_units + 1))
-    assert info == 0
-    rank = int(np.count_nonzero(np.abs(np.diag(reduced)) > tolerance))
-    rotated, _, info = lapack.dormqr(
-        "L", "T", reduced[:, :rank], tau[:rank], others[:n_rows], lwork=64 * others.shape[1]
-    )
-    assert info == 0
-    residuals = (rotated[rank:] ** 2).sum(axis=0) + (others[n_rows:] ** 2).sum(axis=0)
+    order, n_clear = _independent_first(triangle[:n_units, :n_units])
+    start = np.zeros(triangle.shape)
+    start[n_units:, n_units:] = triangle[n_units:, n_units:]
+    rows = triangle[:n_units].copy()
+    rows[:, :n_units] = rows[:, order]
+    triangle = _core.kernels.fold_rows(start, rows, n_threads)
+    units, below = triangle[:n_units, :n_units], triangle[n_units:, n_units:]
+    others = triangle[:n_units, n_units:].copy()
+    residuals = np.einsum("ij,ij->j", below, below)
+    n_rest = n_units - n_clear
+    if n_rest:
+        rest = np.asfortranarray(units[n_clear:, n_clear:])
+        reduced, pivots, tau, _, info = lapack.dgeqp3(rest, lwork=64 * (n_rest + 1))
+        assert info == 0
+        rotated, _, info = lapack.dormqr(
+            "L", "T", reduced, tau, others[n_clear:], lwork=64 * others.shape[1]
+        )
+        assert info == 0
+        units[:n_clear, n_clear:] = units[:n_clear, n_clear:][:, pivots - 1]
+        units[n_clear:, n_clear:] = np.triu(reduced)
+        others[n_clear:] = rotated
+        order[n_clear:] = order[n_clear:][pivots - 1]
+    rank = n_clear + int(np.count_nonzero(np.abs(np.diag(units)[n_clear:]) > tolerance))
+    residuals += np.einsum("ij,ij->j", others[rank:], others[rank:])
     return Span(
-        triangle=np.asfortranarray(np.triu(reduced[:rank])),
-        order=(pivots - 1).astype(np.intp),
-        coefficients=np.asfortranarray(rotated[:rank]),
+        triangle=np.asfortranarray(units[:rank]),
+        order=order,
+        coefficients=np.asfortranarray(others[:rank]),
         residuals=residuals,
         tolerance=tolerance,
     )
+
+
+def _independent_first(units: Matrix) -> tuple[NDArray[np.intp], int]:
+    """Return an order of the units and how many of them, from the front, are clearly independent."""
+    from scipy.linalg import lapack
+
+    gram = np.asfortranarray(units.T @ units)
+    _, pivots, rank, _ = lapack.dpstrf(gram, tol=_CLEAR_DISTANCE**2)
+    return (pivots - 1).astype(np.intp), int(rank)
 
 
 def rank_tolerance(units: Matrix, n_examples: int) -> float:

@@ -204,9 +204,7 @@ class SubspaceMatcher:
         if not isinstance(moments, Moments):
             raise TypeError(f"`moments` must be Moments, got {type(moments).__name__}")
         if moments.n_examples < 2:
-            raise ValueError(
-                f"`moments` must have at least 2 examples, got {moments.n_examples}"
-            )
+            raise ValueError(f"`moments` must have at least 2 examples, got {moments.n_examples}")
         if not isinstance(networks, Sequence) or len(networks) != 2:
             raise ValueError(f"`networks` must be a pair of networks, got {networks!r}")
         last = len(moments.widths) - 1

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
 
-SAFE_CONDITION = 1e-6
+LARGEST_SAFE_INVERSE = 1e5
 _LEAST_SQUARE, _LARGEST_SQUARE = 1e-280, 1e280  # beyond, sums of squares lose units or overflow
 
 
@@ -25,23 +25,20 @@ class ScaledCholesky:
         Norm of each unit; 0 for dead ones.
     alive : array of bool, shape (n_units,)
         Which units are not dead.
-    reciprocal_condition : float in (0, 1]
-        Of the scaled Gram matrix, in the 1-norm (LAPACK's estimate).
     inverse_norm : float
-        1-norm of the inverse of the scaled Gram matrix; 1 over it is a lower bound of the least
-        eigenvalue.
+        1-norm of the inverse of the scaled Gram matrix (LAPACK's estimate); 1 over it is a lower
+        bound of the least eigenvalue.
     """
 
     triangle: Matrix
     norms: Matrix
     alive: NDArray[np.bool_]
-    reciprocal_condition: float
     inverse_norm: float
 
     @property
     def is_safe(self) -> bool:
         """Whether the factor is as good as one by reflections for every use that is made of it."""
-        return self.reciprocal_condition >= SAFE_CONDITION
+        return self.inverse_norm <= LARGEST_SAFE_INVERSE
 
     def unscaled(self) -> Matrix:
         """Return the factor of the Gram matrix itself, C order; dead units are columns of zeros."""
@@ -78,7 +75,7 @@ def scaled_cholesky(gram: Matrix) -> ScaledCholesky | None:
     scaled /= norms[alive]
     scaled /= norms[alive][:, np.newaxis]
     if scaled.size == 0:
-        return ScaledCholesky(scaled, norms, alive, 1.0, 1.0)
+        return ScaledCholesky(scaled, norms, alive, 1.0)
     one_norm = float(np.abs(scaled).sum(axis=0).max())
     triangle, info = lapack.dpotrf(scaled, lower=0, clean=1, overwrite_a=1)
     if info != 0:
@@ -86,6 +83,4 @@ def scaled_cholesky(gram: Matrix) -> ScaledCholesky | None:
     reciprocal, info = lapack.dpocon(triangle, one_norm)
     if info != 0 or not reciprocal > 0.0:
         return None
-    return ScaledCholesky(
-        triangle, norms, alive, float(reciprocal), 1.0 / (float(reciprocal) * one_norm)
-    )
+    return ScaledCholesky(triangle, norms, alive, 1.0 / (float(reciprocal) * one_norm))

@@ -49,8 +49,7 @@ class Factor:
     With ``p = sum(widths)``, an example costs ``p^2`` operations in a well conditioned block and
     ``2 p^2`` in another; the memory is about ``6 p^2`` float64, whatever the number of examples. A
     block has ``max(4096, 2 p + 2)`` examples and is well conditioned when the Gram matrix of its
-    columns, each scaled to norm 1, has a reciprocal condition number of 1e-6 (1-norm). The result
-    has the same bits for any split of the examples into batches, as long as nothing but `update` is
+    columns, each scaled to norm 1, has an inverse of 1-norm at most 1e5. The result has the same bits for any split of the examples into batches, as long as nothing but `update` is
     called in between, and for any number of threads. Dead units are columns of zeros.
 
     Examples
@@ -248,9 +247,7 @@ class Factor:
         return factor
 
     @classmethod
-    def from_triangle(
-        cls, widths: Sequence[int], triangle: ArrayLike, n_examples: int
-    ) -> Factor:
+    def from_triangle(cls, widths: Sequence[int], triangle: ArrayLike, n_examples: int) -> Factor:
         """Return the factor whose triangle has been computed elsewhere, such as on a GPU.
 
         Parameters
