@@ -306,6 +306,53 @@ class Factor:
             self._triangle = _fold(self._triangle, rows)
             self._n_pending = 0
 
+    @classmethod
+    def from_triangle(cls, widths: Sequence[int], triangle: ArrayLike, n_examples: int) -> Factor:
+        """Return the factor of examples whose triangle was computed elsewhere, such as on a GPU.
+
+        Parameters
+        ----------
+        widths : sequence of int
+            Number of units of each network.
+        triangle : array of float, shape (1 + sum(widths), 1 + sum(widths))
+            Upper triangular `R` with the Gram matrix of ``[1 X_1 ... X_N]``, the column of ones
+            first; signs of rows do not matter. Copied.
+        n_examples : int
+            Number of examples that it stands for.
+
+        Returns
+        -------
+        Factor
+
+        Raises
+        ------
+        TypeError
+            If `widths` is not a sequence of whole numbers or `triangle` is complex.
+        ValueError
+            If `triangle` has another shape, is not upper triangular, or holds NaN or infinity, or
+            `n_examples` is below 1.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from convergent.statistics.factor import Factor
+        >>> rows = np.array([[1.0, 3.0], [1.0, 4.0], [1.0, 5.0]])
+        >>> Factor.from_triangle([1], np.linalg.qr(rows)[1], 3).triangle(center=True).round(3)
+        array([[1.414]])
+        """
+        factor = cls(widths)
+        given = _validate.matrix(triangle, "triangle")
+        if given.shape != factor._triangle.shape:
+            raise ValueError(
+                f"`triangle` must have shape {factor._triangle.shape} for widths "
+                f"{list(factor.widths)} and a column of ones, got {given.shape}"
+            )
+        if np.tril(given, -1).any():
+            raise ValueError("`triangle` must be zero below its diagonal, got other values there")
+        factor.n_examples = _validate.integer(n_examples, "n_examples", low=1)
+        factor._triangle = np.array(given, dtype=np.float64, order="C")
+        return factor
+
 
 def _fold(triangle: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the triangular factor of ``[triangle; rows]``."""
