@@ -159,7 +159,11 @@ def simple_matches(
     n_threads: int | None,
     progress: Callable[[str, int, int], object] | None,
 ) -> SimpleMatches:
-    """Return the distinct minimal matches of all units for several orders."""
+    """Return the distinct minimal matches of all units for several orders.
+
+    Units outside the maximum match need no search, so that a search may end short of its total; the
+    last call of `progress` says that it has ended.
+    """
     n_orders = _validate.integer(n_orders, "n_orders", low=1)
     seed = _validate.integer(seed, "seed", low=0)
     n_threads = _validate.thread_count(n_threads)
@@ -168,7 +172,8 @@ def simple_matches(
         return SimpleMatches((), np.zeros(0, dtype=np.intp), {}, True)
     generator = np.random.default_rng(seed)
     orders = np.stack([generator.permutation(n_live) for _ in range(n_orders)]).astype(np.int64)
-    tick = None if progress is None else lambda n: progress("simple matches", n, n_orders * n_live)
+    total = n_orders * n_live
+    tick = None if progress is None else lambda n: progress("simple matches", n, total)
     members, _, of_units, halted = _core.kernels.minimal_matches(
         live.spans[0].parts,
         live.spans[1].parts,
@@ -178,6 +183,8 @@ def simple_matches(
         n_threads,
         tick,
     )
+    if progress is not None and not halted:
+        progress("simple matches", total, total)
     found = _merged(live, members, of_units, epsilon, not halted)
     return found if live.dead_units != "match" else _with_dead(live, found, epsilon)
 

@@ -286,8 +286,10 @@ class SubspaceMatcher:
         n_threads : int, optional
             All processors by default. The result does not depend on it.
         progress : callable, optional
-            Called about twenty times a second as ``progress(description, done, total)``; when it
-            returns False the search ends and the result is what has been found.
+            Called about twenty times a second, and at the end, as ``progress(description, done,
+            total)``; `done` counts pairs of a unit and an order. When it returns False the search
+            ends within a second, and the result is what has been found, with ``complete`` False.
+            What it raises ends the search too.
 
         Returns
         -------
@@ -301,6 +303,21 @@ class SubspaceMatcher:
         References
         ----------
         Wang et al. (2018), Definition 4, Theorem 10, Section 5.2.
+
+        Examples
+        --------
+        Progress as plain lines; without `stream` it is a bar on a terminal.
+
+        >>> import io
+        >>> import numpy as np
+        >>> from convergent import SubspaceMatcher
+        >>> from convergent.progress import progress
+        >>> lines = io.StringIO()
+        >>> with progress(stream=lines) as report:
+        ...     matcher = SubspaceMatcher(np.eye(5)[:, :3], np.eye(5)[:, 1:3])
+        ...     found = matcher.simple_matches(0.1, n_orders=2, progress=report)
+        >>> found.sizes, lines.getvalue().splitlines()[-1]
+        (array([2, 2]), 'simple matches: 10/10')
         """
         return minimal_match.simple_matches(
             self._live, _validate.epsilon(epsilon), n_orders, seed, n_threads, progress
