@@ -173,6 +173,35 @@ def test_pickle() -> None:
     assert repr(copy) == "Factor(widths=[3, 2], n_examples=300)"
 
 
+def test_from_triangle() -> None:
+    networks = draw(6, 300, [3, 2])
+    rows = np.hstack([np.ones((300, 1)), *networks])
+    triangle = np.linalg.qr(rows)[1]
+    factor = Factor.from_triangle([3, 2], triangle, 300)
+    triangle[:] = 0.0  # the factor has its own
+    assert factor.n_examples == 300
+    assert_gram(factor, networks)
+    more = draw(7, 50, [3, 2])
+    both = [np.vstack(pair) for pair in zip(networks, more)]
+    assert_gram(factor.update(more), both)
+
+
+@pytest.mark.parametrize(
+    ("triangle", "n_examples", "error", "message"),
+    [
+        (np.eye(2), 5, ValueError, r"must have shape \(3, 3\) for widths \[2\] .* got \(2, 2\)"),
+        (np.ones((3, 3)), 5, ValueError, "`triangle` must be zero below its diagonal, got other"),
+        (np.full((3, 3), np.inf), 5, ValueError, "`triangle` must be finite, got 9 NaN or inf"),
+        (np.eye(3) * 1j, 5, TypeError, "`triangle` must be real, got complex"),
+        (np.eye(3), 0, ValueError, "`n_examples` must be at least 1, got 0"),
+        (np.eye(3), 2.0, TypeError, "`n_examples` must be a whole number, got 2.0"),
+    ],
+)
+def test_bad_triangle(triangle: Any, n_examples: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        Factor.from_triangle([2], triangle, n_examples)
+
+
 def test_load_refuses_other_files(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Factor.load(tmp_path / "missing")

@@ -1,9 +1,7 @@
-"""Minimal matches at the border: dead units, bad arguments, progress, and Ctrl-C."""
+"""Minimal matches at the border: dead units, bad arguments, limits."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -107,62 +105,3 @@ def test_a_limit_is_admitted() -> None:
     everything = matcher.all_min_matches(("x", 0), 0.1, limit=6)
     assert everything.complete
     assert len(everything.matches) == 6
-
-
-def large_matcher() -> cv.SubspaceMatcher:
-    random = np.random.default_rng(1)
-    shared = random.standard_normal((1200, 150))
-    x, y = shared @ random.standard_normal((150, 300)), shared @ random.standard_normal((150, 300))
-    noise = 4.0 * random.standard_normal((2, 1200, 300))
-    return cv.SubspaceMatcher(x + noise[0], y + noise[1])
-
-
-def test_progress_can_stop_the_search() -> None:
-    matcher = large_matcher()
-    calls: list[tuple[str, int, int]] = []
-
-    def stop_at_once(description: str, done: int, total: int) -> bool:
-        calls.append((description, done, total))
-        return False
-
-    part = matcher.simple_matches(0.5, n_orders=20, progress=stop_at_once)
-    assert not part.complete
-    assert calls[0][0] == "simple matches"
-    assert calls[0][2] == 20 * 600
-    assert len(part.matches) < 20 * 600
-
-
-def test_errors_of_progress_are_raised() -> None:
-    def fails(description: str, done: int, total: int) -> None:
-        raise RuntimeError("from progress")
-
-    with pytest.raises(RuntimeError, match="from progress"):
-        large_matcher().simple_matches(0.5, n_orders=20, progress=fails)
-
-
-INTERRUPT = """
-import os, signal, threading, time
-from tests.test_minimal_match_border import large_matcher
-
-matcher = large_matcher()
-sent = []
-def interrupt():
-    sent.append(time.monotonic())
-    os.kill(os.getpid(), signal.SIGINT)
-threading.Timer(0.5, interrupt).start()
-try:
-    matcher.simple_matches(0.5, n_orders=1000)
-    print("finished")
-except KeyboardInterrupt:
-    print("interrupted", time.monotonic() - sent[0])
-"""
-
-
-def test_interrupt() -> None:
-    """A thousand orders are minutes of work."""
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPT], capture_output=True, text=True, check=True, timeout=120
-    )
-    word, seconds = done.stdout.split()
-    assert word == "interrupted"
-    assert float(seconds) < 5.0

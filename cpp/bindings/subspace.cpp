@@ -23,10 +23,12 @@ py::tuple max_match_of_arrays(const py::tuple& x_span, const py::tuple& y_span,
     Flags in_y({epsilons.size(), y.order.size()});
     Eigen::Map<Membership> x_rows(in_x.mutable_data(), in_x.shape(0), in_x.shape(1));
     Eigen::Map<Membership> y_rows(in_y.mutable_data(), in_y.shape(0), in_y.shape(1));
+    py::array_t<double> margins(epsilons.size());
+    Eigen::Map<Eigen::VectorXd> closest(margins.mutable_data(), margins.size());
     run_interruptible([&](const StopToken& stop) {
-        max_match(x.factor, y.factor, levels, stop, x_rows, y_rows);
+        max_match(x.factor, y.factor, levels, stop, x_rows, y_rows, closest);
     });
-    return py::make_tuple(std::move(in_x), std::move(in_y));
+    return py::make_tuple(std::move(in_x), std::move(in_y), std::move(margins));
 }
 
 }  // namespace
@@ -35,7 +37,7 @@ void bind_subspace(py::module_& m) {
     m.def("max_match", &max_match_of_arrays, py::arg("x"), py::arg("y"),
           py::arg("epsilons").noconvert(),
           "Maximum matches for descending epsilons: two bool arrays (n_epsilons, n_units) of "
-          "membership.");
+          "membership, and the closest decision of each.");
 }
 
 }  // namespace convergent::border

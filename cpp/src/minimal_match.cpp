@@ -63,6 +63,7 @@ class Search {
     /// to `later`. Returns nothing when halted.
     template <class Later>
     std::optional<FoundMatch> refine(Group group, Later&& later) const {
+        if (halt_.requested()) return std::nullopt;  // before the work that a new order begins with
         if (!group.state && !group.exact) take_up(group, maximum_);
         lock_last(group);
         const RemovalOrder& order = orders_[static_cast<std::size_t>(group.order)];

@@ -12,14 +12,19 @@ namespace {
 /// Marks the active units farther than epsilon from the other network's span as leaving, and takes
 /// them out of `active`. Returns whether there are any.
 bool take_out(const std::vector<double>& residuals, double epsilon, std::vector<char>& active,
-              std::vector<char>& leaving) {
+              std::vector<char>& leaving, ClosestDecisions& closest) {
     bool any = false;
     leaving.assign(active.size(), 0);
     for (std::size_t unit = 0; unit < active.size(); ++unit) {
-        if (active[unit] && residuals[unit] > epsilon * epsilon) {
+        if (!active[unit]) continue;
+        const double beyond = std::sqrt(std::max(residuals[unit], 0.0)) - epsilon;
+        if (residuals[unit] > epsilon * epsilon) {
             active[unit] = 0;
             leaving[unit] = 1;
             any = true;
+            closest.leaving = std::min(closest.leaving, std::abs(beyond));
+        } else {
+            closest.staying = std::min(closest.staying, std::abs(beyond));
         }
     }
     return any;
@@ -44,15 +49,16 @@ MatchCascade::MatchCascade(const SpanFactor& span_x, const SpanFactor& span_y)
     }
 }
 
-void MatchCascade::shrink_to(double epsilon, const StopToken& stop) {
+ClosestDecisions MatchCascade::shrink_to(double epsilon, const StopToken& stop) {
+    ClosestDecisions closest;
     std::vector<char> leaving;
     for (bool first = true;; first = false) {
         stop.check();
-        const bool x_left = take_out(span_y_.residuals(), epsilon, active_x_, leaving);
+        const bool x_left = take_out(span_y_.residuals(), epsilon, active_x_, leaving, closest);
         if (x_left) span_x_.remove(leaving, active_y_, stop);
-        if (!x_left && !first) return;
-        const bool y_left = take_out(span_x_.residuals(), epsilon, active_y_, leaving);
-        if (!y_left) return;
+        if (!x_left && !first) return closest;
+        const bool y_left = take_out(span_x_.residuals(), epsilon, active_y_, leaving, closest);
+        if (!y_left) return closest;
         span_y_.remove(leaving, active_x_, stop);
     }
 }
@@ -99,18 +105,24 @@ void MatchCascade::peel(Eigen::Ref<Eigen::VectorXd> levels, const StopToken& sto
 
 void max_match(const SpanFactor& span_x, const SpanFactor& span_y,
                const Eigen::Ref<const Eigen::VectorXd>& epsilons, const StopToken& stop,
-               Eigen::Ref<Membership> in_x, Eigen::Ref<Membership> in_y) {
+               Eigen::Ref<Membership> in_x, Eigen::Ref<Membership> in_y,
+               Eigen::Ref<Eigen::VectorXd> margins) {
     MatchCascade cascade(span_x, span_y);
     if (in_x.rows() != epsilons.size() || in_y.rows() != epsilons.size() ||
-        in_x.cols() != span_x.order.size() || in_y.cols() != span_y.order.size()) {
+        in_x.cols() != span_x.order.size() || in_y.cols() != span_y.order.size() ||
+        margins.size() != epsilons.size()) {
         throw std::invalid_argument(
             "the outputs must have one row an epsilon and one column a unit");
     }
+    double left_by = std::numeric_limits<double>::infinity();  // of those that are gone already
     for (std::ptrdiff_t row = 0; row < epsilons.size(); ++row) {
         if (row > 0 && epsilons[row] > epsilons[row - 1]) {
             throw std::invalid_argument("the epsilons must descend");
         }
-        cascade.shrink_to(epsilons[row], stop);
+        if (row > 0) left_by += epsilons[row - 1] - epsilons[row];
+        const ClosestDecisions closest = cascade.shrink_to(epsilons[row], stop);
+        left_by = std::min(left_by, closest.leaving);
+        margins[row] = std::min(left_by, closest.staying);
         copy_flags(cascade.active_x(), in_x, row);
         copy_flags(cascade.active_y(), in_y, row);
     }

@@ -2,6 +2,7 @@
 
 #include <Eigen/Core>
 #include <cstddef>
+#include <limits>
 #include <vector>
 
 #include "convergent/stop_token.hpp"
@@ -126,6 +127,13 @@ class ActiveSpan {
     Reflections reflections_;
 };
 
+/// How close a cascade's decisions were: the least |distance - epsilon| of a unit that left, and of
+/// one that stayed; infinity where there was none.
+struct ClosestDecisions {
+    double leaving = std::numeric_limits<double>::infinity();
+    double staying = std::numeric_limits<double>::infinity();
+};
+
 /// The largest pair of unit sets within x and y whose members lie within a relative distance of the
 /// span of the other set (Wang et al. 2018, Algorithm 1), found by removing units; copies are
 /// independent.
@@ -136,7 +144,7 @@ class MatchCascade {
 
     /// Removes units until the rest is the maximum match for `epsilon`, which must not grow from
     /// call to call.
-    void shrink_to(double epsilon, const StopToken& stop);
+    ClosestDecisions shrink_to(double epsilon, const StopToken& stop);
     /// Removes units, whatever their distance; shrink_to then restores a match. leaving: one flag a
     /// unit, x first; units that are gone already may be flagged.
     void remove(const std::vector<char>& leaving, const StopToken& stop);
@@ -160,10 +168,12 @@ using Membership = Eigen::Array<bool, Eigen::Dynamic, Eigen::Dynamic, Eigen::Row
 /// Maximum matches for several epsilons, sharing one cascade since they are nested (Wang et al.
 /// 2018, Algorithm 1 with the relative distance of Definition 1). epsilons: descending, each in [0,
 /// 1). in_x: (n_epsilons, n_x), in_y: (n_epsilons, n_y), row-major, overwritten: whether each unit
-/// is in the match. Throws std::invalid_argument when shapes disagree, Interrupted when `stop` is
-/// requested.
+/// is in the match. margins: (n_epsilons), overwritten: the least |distance - epsilon| of all
+/// decisions that led to each match. Throws std::invalid_argument when shapes disagree, Interrupted
+/// when `stop` is requested.
 void max_match(const SpanFactor& span_x, const SpanFactor& span_y,
                const Eigen::Ref<const Eigen::VectorXd>& epsilons, const StopToken& stop,
-               Eigen::Ref<Membership> in_x, Eigen::Ref<Membership> in_y);
+               Eigen::Ref<Membership> in_x, Eigen::Ref<Membership> in_y,
+               Eigen::Ref<Eigen::VectorXd> margins);
 
 }  // namespace convergent

@@ -23,6 +23,11 @@ class Match:
         Share of the units of both networks that belong to it.
     epsilon : float
         Largest relative distance ``dist(z, span) / |z|`` (dimensionless).
+    margin : float
+        How close the closest decision on the way was: the least ``|distance - epsilon|``.
+    certain : bool
+        Whether the distances were accurate enough for every decision. Moments (see
+        `SubspaceMatcher.from_moments`) may leave one open; activations hardly ever do.
 
     Examples
     --------
@@ -36,11 +41,14 @@ class Match:
     y: Units
     similarity: float
     epsilon: float
+    margin: float = np.inf
+    certain: bool = True
 
     def __repr__(self) -> str:
+        doubt = "" if self.certain else ", not certain"
         return (
             f"Match(epsilon={self.epsilon:g}, {self.x.size} + {self.y.size} units, "
-            f"similarity={self.similarity:.3f})"
+            f"similarity={self.similarity:.3f}{doubt})"
         )
 
 

@@ -45,10 +45,11 @@ class LiveUnits:
         assert self.spans is not None
         return float(max(epsilon, EXACT, self.spans[0].tolerance, self.spans[1].tolerance))
 
-    def match(self, members: Flags, epsilon: float) -> Match:
+    def match(self, members: Flags, epsilon: float, margin: float = np.inf) -> Match:
         """Return the match of live units that `members` flags, x first; dead ones are no part of it."""
         x, y = self.x[members[: self.x.size]], self.y[members[self.x.size :]]
-        return Match(x, y, (x.size + y.size) / max(self.n_counted, 1), epsilon)
+        share = (x.size + y.size) / max(self.n_counted, 1)
+        return Match(x, y, share, epsilon, margin, margin > self.accuracy)
 
     def live_index(self, unit: int) -> int | None:
         """Return where the unit (x first) is among the live ones; None if it is dead."""
@@ -160,7 +161,11 @@ def simple_matches(
     n_threads: int | None,
     progress: Callable[[str, int, int], object] | None,
 ) -> SimpleMatches:
-    """Return the distinct minimal matches of all units for several orders."""
+    """Return the distinct minimal matches of all units for several orders.
+
+    Units outside the maximum match need no search, so that a search may end short of its total; the
+    last call of `progress` says that it has ended.
+    """
     n_orders = _validate.integer(n_orders, "n_orders", low=1)
     seed = _validate.integer(seed, "seed", low=0)
     n_threads = _validate.thread_count(n_threads)
@@ -169,7 +174,8 @@ def simple_matches(
         return SimpleMatches((), np.zeros(0, dtype=np.intp), {}, True)
     generator = np.random.default_rng(seed)
     orders = np.stack([generator.permutation(n_live) for _ in range(n_orders)]).astype(np.int64)
-    tick = None if progress is None else lambda n: progress("simple matches", n, n_orders * n_live)
+    total = n_orders * n_live
+    tick = None if progress is None else lambda n: progress("simple matches", n, total)
     members, _, of_units, halted = _core.kernels.minimal_matches(
         live.spans[0].parts,
         live.spans[1].parts,
@@ -179,6 +185,8 @@ def simple_matches(
         n_threads,
         tick,
     )
+    if progress is not None and not halted:
+        progress("simple matches", total, total)
     found = _merged(live, members, of_units, epsilon, not halted)
     return found if live.dead_units != "match" else _with_dead(live, found, epsilon)
 

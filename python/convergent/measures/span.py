@@ -159,16 +159,16 @@ def _independent_first(units: Matrix) -> tuple[NDArray[np.intp], int]:
 
 def rank_tolerance(units: Matrix, n_examples: int) -> float:
     """Return NumPy's rank tolerance for units given in some orthonormal frame."""
-    return max(n_examples, units.shape[1]) * _EPS * _largest_singular_value(units)
+    return float(max(n_examples, units.shape[1]) * _EPS * _largest_singular_value(units))
 
 
 def _largest_singular_value(matrix: Matrix) -> float:
     """Return it to a percent or so, which is enough for a tolerance, by power iteration."""
-    vector = np.random.default_rng(0).standard_normal(matrix.shape[1])
+    vector: Matrix = np.asarray(np.random.default_rng(0).standard_normal(matrix.shape[1]))
     value = 0.0
     for _ in range(_POWER_STEPS):
-        vector /= np.linalg.norm(vector)
-        image = matrix @ vector
+        vector = np.asarray(vector / np.linalg.norm(vector))
+        image: Matrix = matrix @ vector
         value = float(np.linalg.norm(image))
         if value == 0.0:
             break

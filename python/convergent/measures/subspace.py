@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from convergent import _core, _validate
-from convergent.measures import minimal_match, paired_spans
+from convergent.measures import minimal_match
+from convergent.measures.factored_pair import FactoredPair
 from convergent.measures.match_results import (
     Match,
     MatchLevels,
     MinMatches,
     SimpleMatches,
-    Units,
 )
-from convergent.measures.paired_spans import PairedSpans
-from convergent.statistics.moments import Moments
-
-DEAD_UNITS = ("exclude", "match", "unmatched")
-LEFT_OUT = "they are left out of matches and of the similarity"
 
 
-class SubspaceMatcher:
+class SubspaceMatcher(FactoredPair):
     """Find subspace matches between the units of two networks.
 
     The activations are factored once; every match then costs a small fraction of that.
@@ -88,134 +84,6 @@ class SubspaceMatcher:
     >>> [match.similarity for match in matcher.max_match([0.1, 0.25])]
     [0.0, 0.5]
     """
-
-    def __init__(
-        self,
-        x: ArrayLike,
-        y: ArrayLike,
-        *,
-        dead_units: str = "exclude",
-        center: bool = False,
-        n_threads: int | None = None,
-    ) -> None:
-        _validate.choice(dead_units, "dead_units", DEAD_UNITS)
-        threads = _validate.thread_count(n_threads)
-        x_matrix, y_matrix = _validate.activation_pair(x, y)
-        found = paired_spans.of_arrays(x_matrix, y_matrix, center=center, n_threads=threads)
-        self._prepare(found, x_matrix.shape[1], dead_units)
-        for name, units in self._left_out():
-            _validate.warn_dead_units(name, units, LEFT_OUT)
-
-    @classmethod
-    def from_factor(
-        cls,
-        triangle: ArrayLike,
-        n_x: int,
-        *,
-        n_examples: int,
-        dead_units: str = "exclude",
-        n_threads: int | None = None,
-    ) -> SubspaceMatcher:
-        """Return the matcher of activations of which only the triangular factor is known.
-
-        Parameters
-        ----------
-        triangle : array of float, shape (n_x + n_y, n_x + n_y)
-            Upper triangular factor of ``[X Y]``, such as ``Factor.triangle((i, j))``. Units that
-            are dead are columns of zeros.
-        n_x : int
-            How many of the columns are units of x.
-        n_examples : int
-            Number of examples behind the factor; it sets the rank tolerance.
-        dead_units, n_threads
-            As in the class.
-
-        Raises
-        ------
-        TypeError
-            If `triangle` is complex, or a number is not whole.
-        ValueError
-            If `triangle` is not a finite, square, upper triangular matrix, `n_x` leaves a network
-            without units, or `n_examples` is below 1.
-        """
-        _validate.choice(dead_units, "dead_units", DEAD_UNITS)
-        factor = np.asarray(_validate.matrix(triangle, "triangle"), dtype=np.float64)
-        if factor.shape[0] != factor.shape[1]:
-            raise ValueError(f"`triangle` must be square, got shape {factor.shape}")
-        if np.tril(factor, -1).any():
-            raise ValueError("`triangle` must be zero below its diagonal, got other values there")
-        if factor.shape[0] < 2:
-            raise ValueError(f"`triangle` must hold units of two networks, got {factor.shape[0]}")
-        n_x = _validate.integer(n_x, "n_x", low=1, high=factor.shape[1] - 1)
-        matcher = cls.__new__(cls)
-        n_examples = _validate.integer(n_examples, "n_examples", low=1)
-        threads = _validate.thread_count(n_threads)
-        found = paired_spans.of_triangle(factor, n_x, n_examples, n_threads=threads)
-        matcher._prepare(found, n_x, dead_units)
-        for name, units in matcher._left_out():
-            _validate.warn_dead_units(name, units, LEFT_OUT)
-        return matcher
-
-    @classmethod
-    def from_moments(
-        cls,
-        moments: Moments,
-        networks: tuple[int, int] = (0, 1),
-        *,
-        dead_units: str = "exclude",
-        center: bool = False,
-        n_threads: int | None = None,
-    ) -> SubspaceMatcher:
-        """Return the matcher of activations of which only the moments are known.
-
-        Parameters
-        ----------
-        moments : Moments
-            Joint moments of two or more networks.
-        networks : pair of int
-            Which of them are x and y.
-        dead_units, center, n_threads
-            As in the class.
-
-        Raises
-        ------
-        TypeError
-            If `moments` are none.
-        ValueError
-            If there are no two such networks, or fewer than two examples.
-
-        Notes
-        -----
-        Moments hold squares, so that distances below about 1e-6 cannot be told from none: where
-        units are that dependent, matches are right unless a decision was closer than 1e-6, and
-        `Match.certain` says whether one was. Well conditioned units lose nothing.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> import convergent as cv
-        >>> x = np.random.default_rng(0).standard_normal((100, 3))
-        >>> y = x[:, :2] + 0.1 * np.random.default_rng(1).standard_normal((100, 2))
-        >>> match = cv.SubspaceMatcher.from_moments(cv.Moments([3, 2]).update([x, y])).max_match(0.2)
-        >>> match.x, match.y, match.certain
-        (array([0, 1]), array([0, 1]), True)
-        """
-        _validate.choice(dead_units, "dead_units", DEAD_UNITS)
-        if not isinstance(moments, Moments):
-            raise TypeError(f"`moments` must be Moments, got {type(moments).__name__}")
-        if moments.n_examples < 2:
-            raise ValueError(f"`moments` must have at least 2 examples, got {moments.n_examples}")
-        if not isinstance(networks, Sequence) or len(networks) != 2:
-            raise ValueError(f"`networks` must be a pair of networks, got {networks!r}")
-        last = len(moments.widths) - 1
-        i, j = (_validate.integer(network, "networks", low=0, high=last) for network in networks)
-        threads = _validate.thread_count(n_threads)
-        found = paired_spans.of_moments(moments, (i, j), center=center, n_threads=threads)
-        matcher = cls.__new__(cls)
-        matcher._prepare(found, moments.widths[i], dead_units)
-        for name, units in matcher._left_out():
-            _validate.warn_dead_units(name, units, LEFT_OUT)
-        return matcher
 
     def __repr__(self) -> str:
         return (
@@ -364,8 +232,10 @@ class SubspaceMatcher:
         n_threads : int, optional
             All processors by default. The result does not depend on it.
         progress : callable, optional
-            Called about twenty times a second as ``progress(description, done, total)``; when it
-            returns False the search ends and the result is what has been found.
+            Called about twenty times a second, and at the end, as ``progress(description, done,
+            total)``; `done` counts pairs of a unit and an order. When it returns False the search
+            ends within a second, and the result is what has been found, with ``complete`` False.
+            What it raises ends the search too.
 
         Returns
         -------
@@ -379,45 +249,45 @@ class SubspaceMatcher:
         References
         ----------
         Wang et al. (2018), Definition 4, Theorem 10, Section 5.2.
+
+        Examples
+        --------
+        Progress as plain lines; without `stream` it is a bar on a terminal.
+
+        >>> import io
+        >>> import numpy as np
+        >>> from convergent import SubspaceMatcher
+        >>> from convergent.progress import progress
+        >>> lines = io.StringIO()
+        >>> with progress(stream=lines) as report:
+        ...     matcher = SubspaceMatcher(np.eye(5)[:, :3], np.eye(5)[:, 1:3])
+        ...     found = matcher.simple_matches(0.1, n_orders=2, progress=report)
+        >>> found.sizes, lines.getvalue().splitlines()[-1]
+        (array([2, 2]), 'simple matches: 10/10')
         """
         return minimal_match.simple_matches(
             self._live, _validate.epsilon(epsilon), n_orders, seed, n_threads, progress
         )
 
-    def _prepare(self, found: PairedSpans, n_x: int, dead_units: str) -> None:
-        self.n_x, self.n_y = n_x, found.alive.size - n_x
-        self.dead_x = np.flatnonzero(~found.alive[:n_x])
-        self.dead_y = np.flatnonzero(~found.alive[n_x:])
-        self._live = minimal_match.LiveUnits(
-            x=np.flatnonzero(found.alive[:n_x]),
-            y=np.flatnonzero(found.alive[n_x:]),
-            n_x=self.n_x,
-            n_y=self.n_y,
-            spans=found.spans,
-            dead_units=dead_units,
-            accuracy=found.accuracy,
-        )
-
-    def _left_out(self) -> list[tuple[str, Units]]:
-        if self._live.dead_units != "exclude":
-            return []
-        return [("x", self.dead_x), ("y", self.dead_y)]
-
     def _max_matches(self, epsilons: list[float]) -> list[Match]:
         live = self._live
         members = np.zeros((len(epsilons), live.x.size + live.y.size), dtype=np.bool_)
+        margins = np.full(len(epsilons), np.inf)
         if live.spans is not None:
             thresholds = np.array([live.threshold(epsilon) for epsilon in epsilons])
             descending = np.argsort(-thresholds, kind="stable")
             x, y = live.spans
-            in_x, in_y = _core.kernels.max_match(x.parts, y.parts, thresholds[descending])
+            in_x, in_y, closest = _core.kernels.max_match(x.parts, y.parts, thresholds[descending])
             members[descending] = np.hstack([in_x, in_y])
+            margins[descending] = closest
         return [
-            self._with_dead(live.match(row, epsilon)) for row, epsilon in zip(members, epsilons)
+            self._with_dead(live.match(row, epsilon, float(margin)))
+            for row, epsilon, margin in zip(members, epsilons, margins)
         ]
 
     def _with_dead(self, match: Match) -> Match:
         if self._live.dead_units != "match":
             return match
         x, y = np.union1d(match.x, self.dead_x), np.union1d(match.y, self.dead_y)
-        return Match(x, y, (x.size + y.size) / (self.n_x + self.n_y), match.epsilon)
+        share = (x.size + y.size) / (self.n_x + self.n_y)
+        return replace(match, x=x, y=y, similarity=share)

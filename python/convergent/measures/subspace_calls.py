@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -85,6 +85,7 @@ def simple_matches(
     n_orders: int = 1,
     seed: int = 0,
     n_threads: int | None = None,
+    progress: Callable[[str, int, int], object] | None = None,
     dead_units: str = "exclude",
     center: bool = False,
 ) -> SimpleMatches:
@@ -99,6 +100,8 @@ def simple_matches(
     epsilon : float in [0, 1)
     n_orders, seed, n_threads : int
         As in the method.
+    progress : callable, optional
+        As in the method: shows how far the search is, and may stop it.
     dead_units : {"exclude", "match", "unmatched"}
     center : bool
 
@@ -121,4 +124,6 @@ def simple_matches(
     array([4])
     """
     matcher = SubspaceMatcher(x, y, dead_units=dead_units, center=center)
-    return matcher.simple_matches(epsilon, n_orders=n_orders, seed=seed, n_threads=n_threads)
+    return matcher.simple_matches(
+        epsilon, n_orders=n_orders, seed=seed, n_threads=n_threads, progress=progress
+    )

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from convergent.nets.datasets import batches
-from convergent.nets.layers import LayerOutputs, Layers, corresponding_layers, recording
+from convergent.nets.device_factor import DeviceFactors, keeps_factors
+from convergent.nets.layers import (
+    LayerOutput,
+    LayerOutputs,
+    Layers,
+    corresponding_layers,
+    recording,
+)
 from convergent.statistics.builder import VIEWS, StatisticsBuilder, positions_view
 from convergent.statistics.collected import Statistics, check_labels
 
@@ -52,7 +59,9 @@ def collect(
         out (n_images, n_units) or (n_images, n_channels, height, width); of a tuple or mapping the
         first tensor counts.
     device : str or torch.device
-        Where the networks run.
+        Where the networks run. Elsewhere than on the CPU the factor is accumulated there too, in
+        float64 and from outputs that stay there until their batch is done; MPS has no float64 and
+        leaves it to the CPU.
     views : sequence of {"positions", "images"}
         What to keep: channels with every position an example (moments, factor, rows), or flattened
         units with every image an example.
@@ -86,18 +95,26 @@ def collect(
     """
     _check_networks(networks)
     correspondence = corresponding_layers(networks, layers)
+    on_device = factor and keeps_factors(torch.device(device))
     builder = StatisticsBuilder(
-        list(networks), views=views, factor=factor, n_rows=n_rows, max_units=max_units, seed=seed
+        list(networks),
+        views=views,
+        factor=factor and not on_device,
+        n_rows=n_rows,
+        max_units=max_units,
+        seed=seed,
     )
     source = _as_loader(loader)
     total = len(source) if isinstance(source, Sized) else 0
     found_labels: list[NDArray[Any]] = []
     n_batches = 0
-    with _evaluating(networks, device), recording(networks, correspondence) as recorders:
+    factors = DeviceFactors(torch.device(device)) if on_device and "positions" in views else None
+    recorded = recording(networks, correspondence, on_device=factors is not None)
+    with _evaluating(networks, device), recorded as recorders:
         for batch in source:
             images, batch_labels = _split_batch(batch)
             outputs = _forward(networks, recorders, images, device)
-            _update(builder, correspondence, outputs)
+            _update(builder, factors, correspondence, outputs)
             n_batches += 1
             if batch_labels is not None and labels is True:
                 found_labels.append(batch_labels)
@@ -108,6 +125,7 @@ def collect(
     return builder.finish(
         labels=_joined_labels(labels, found_labels, n_batches),
         settings={"source": "networks", "layers": correspondence},
+        factors=None if factors is None else factors.finish(),
     )
 
 
@@ -153,7 +171,7 @@ def _forward(
     recorders: Mapping[str, LayerOutputs],
     images: torch.Tensor | NDArray[Any],
     device: str | torch.device,
-) -> dict[str, dict[str, NDArray[Any]]]:
+) -> dict[str, dict[str, LayerOutput]]:
     """Return the outputs of every network's chosen modules."""
     given = torch.tensor(images) if isinstance(images, np.ndarray) else images
     given = given.to(device)
@@ -177,13 +195,17 @@ def _float_dtype(network: nn.Module) -> torch.dtype:
 
 def _update(
     builder: StatisticsBuilder,
+    factors: DeviceFactors | None,
     correspondence: Mapping[str, Mapping[str, str]],
-    outputs: Mapping[str, Mapping[str, NDArray[Any]]],
+    outputs: Mapping[str, Mapping[str, LayerOutput]],
 ) -> None:
     for layer, modules in correspondence.items():
-        images = {network: outputs[network][module] for network, module in modules.items()}
+        chosen = {network: outputs[network][module] for network, module in modules.items()}
+        images = {network: output.array for network, output in chosen.items()}
         positions = {network: positions_view(array) for network, array in images.items()}
         builder.update(layer, positions, images)
+        if factors is not None:  # the builder has checked the values
+            factors.take(layer, [output.tensor for output in chosen.values()])
 
 
 def _joined_labels(labels: Any, found: list[NDArray[Any]], n_batches: int) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -92,11 +92,32 @@ def _matching_modules(network: str, module: nn.Module, patterns: Sequence[str]) 
     return found
 
 
-class LayerOutputs:
-    """What the chosen modules of one network put out in its last forward pass."""
+class LayerOutput(NamedTuple):
+    """What a module put out, first axis images."""
 
-    def __init__(self, network: str, modules: Sequence[str]) -> None:
+    array: NDArray[Any]
+    """On the host."""
+    tensor: torch.Tensor
+    """Where it was recorded: on the network's device, or the memory of `array`."""
+
+
+class LayerOutputs:
+    """What the chosen modules of one network put out in its last forward pass.
+
+    Parameters
+    ----------
+    network : str
+        The network's name.
+    modules : sequence of str
+        The modules' names.
+    on_device : bool
+        Whether the tensors stay on the network's device until they are taken; otherwise they go to
+        the host at once, which keeps the device's memory free.
+    """
+
+    def __init__(self, network: str, modules: Sequence[str], on_device: bool) -> None:
         self._network = network
+        self._on_device = on_device
         self._outputs: dict[str, list[Any]] = {module: [] for module in modules}
 
     def hook(self, name: str) -> Any:
@@ -108,14 +129,14 @@ class LayerOutputs:
                 tensor = tensor.detach()
                 if tensor.dtype in (torch.float16, torch.bfloat16):
                     tensor = tensor.to(torch.float32)
-                tensor = tensor.to("cpu", copy=True)
+                tensor = tensor.clone() if self._on_device else tensor.to("cpu", copy=True)
             self._outputs[name].append(tensor)
 
         return keep
 
-    def take(self, n_images: int) -> dict[str, NDArray[Any]]:
-        """Return the outputs by module, first axis images, and forget them."""
-        arrays = {}
+    def take(self, n_images: int) -> dict[str, LayerOutput]:
+        """Return the outputs by module and forget them."""
+        taken = {}
         for module, outputs in self._outputs.items():
             name = f"layer {module!r} of network {self._network!r}"
             if not outputs:
@@ -127,26 +148,29 @@ class LayerOutputs:
                 )
             if outputs[0] is None:
                 raise ValueError(f"{name} must put out a tensor, got none")
-            array = image_array(np.asarray(outputs[0]), f"output of {name}")
+            array = image_array(np.asarray(outputs[0].cpu()), f"output of {name}")
             if len(array) != n_images:
                 raise ValueError(
                     f"{name} must put out one row for each of {n_images} images, got {len(array)}"
                 )
-            arrays[module] = array
+            taken[module] = LayerOutput(array, outputs[0])
             outputs.clear()
-        return arrays
+        return taken
 
 
 @contextmanager
 def recording(
-    networks: Mapping[str, nn.Module], layers: Mapping[str, Mapping[str, str]]
+    networks: Mapping[str, nn.Module],
+    layers: Mapping[str, Mapping[str, str]],
+    *,
+    on_device: bool = False,
 ) -> Iterator[dict[str, LayerOutputs]]:
     """Record the modules of every network inside the block; hooks are removed at its end."""
     with ExitStack() as stack:
         recorders = {}
         for name, network in networks.items():
             chosen = list(dict.fromkeys(modules[name] for modules in layers.values()))
-            recorders[name] = LayerOutputs(name, chosen)
+            recorders[name] = LayerOutputs(name, chosen, on_device)
             by_name = dict(network.named_modules(remove_duplicate=False))
             for module in chosen:
                 handle = by_name[module].register_forward_hook(recorders[name].hook(module))

@@ -28,7 +28,7 @@ class StatisticsBuilder:
     views : sequence of {"positions", "images"}
         What to keep: moments, factor and rows belong to the positions view.
     factor : bool
-        Whether to keep the joint triangular factor.
+        Whether to keep the joint triangular factor; False also for factors that `finish` is given.
     n_rows : int
         Rows of the positions view to sample.
     max_units : int
@@ -129,7 +129,11 @@ class StatisticsBuilder:
         return [(given[name], f"{kind}[{name!r}] of layer {layer!r}") for name in self._networks]
 
     def finish(
-        self, *, labels: Any = None, settings: Mapping[str, Any] | None = None
+        self,
+        *,
+        labels: Any = None,
+        settings: Mapping[str, Any] | None = None,
+        factors: Mapping[str, Factor] | None = None,
     ) -> Statistics:
         """Return what was kept; the builder may go on streaming afterwards.
 
@@ -139,11 +143,15 @@ class StatisticsBuilder:
             Numbers or text, in the order of the images.
         settings : mapping or None
             JSON values that say how the activations came about; the builder adds its own.
+        factors : mapping from layer to Factor, or None
+            Joint factors of the positions view that were accumulated beside a builder that keeps
+            none, such as on a GPU: one for each layer.
 
         Raises
         ------
         ValueError
-            If nothing was streamed, or the layers or `labels` differ in images.
+            If nothing was streamed, the layers or `labels` differ in images, or `factors` are not
+            those of the positions streamed.
         """
         names = list(self._positions or self._images)
         if not names:
@@ -152,8 +160,10 @@ class StatisticsBuilder:
         if len(set(counts.values())) > 1:
             raise ValueError(f"every layer must have seen the same images, got {counts}")
         n_images = next(iter(counts.values()), None)
+        if factors is not None:
+            self._check_factors(factors)
         return Statistics(
-            {name: self._finish_layer(name) for name in names},
+            {name: self._finish_layer(name, factors) for name in names},
             self._networks,
             None if labels is None else check_labels(labels, n_images),
             {
@@ -166,15 +176,33 @@ class StatisticsBuilder:
             },
         )
 
-    def _finish_layer(self, name: str) -> LayerStatistics:
+    def _check_factors(self, factors: Mapping[str, Factor]) -> None:
+        if self._factor:
+            raise ValueError("`factors` must be given to a builder with factor=False only")
+        if set(factors) != set(self._positions):
+            raise ValueError(
+                f"`factors` must be given for {', '.join(self._positions) or 'no layer'}, "
+                f"got {', '.join(factors) or 'none'}"
+            )
+        for name, stream in self._positions.items():
+            moments, factor = stream.moments, factors[name]
+            if (factor.widths, factor.n_examples) != (moments.widths, moments.n_examples):
+                raise ValueError(
+                    f"`factors[{name!r}]` must have widths {list(moments.widths)} and "
+                    f"{moments.n_examples} examples, got {list(factor.widths)} and "
+                    f"{factor.n_examples}"
+                )
+
+    def _finish_layer(self, name: str, factors: Mapping[str, Factor] | None) -> LayerStatistics:
         positions, images = self._positions.get(name), self._images.get(name)
         widths = positions.moments.widths if positions else images.widths if images else ()
+        factor = positions.factor if positions else None
         return LayerStatistics(
             name,
             self._networks,
             widths,
             positions.moments if positions else None,
-            positions.factor if positions else None,
+            factors[name] if factors else factor,
             positions.sample.rows if positions else [],
             images.joined() if images else [],
             images.units if images else [],

@@ -49,8 +49,9 @@ class Factor:
     With ``p = sum(widths)``, an example costs ``p^2`` operations in a well conditioned block and
     ``2 p^2`` in another; the memory is about ``6 p^2`` float64, whatever the number of examples. A
     block has ``max(4096, 2 p + 2)`` examples and is well conditioned when the Gram matrix of its
-    columns, each scaled to norm 1, has an inverse of 1-norm at most 1e5. The result has the same bits for any split of the examples into batches, as long as nothing but `update` is
-    called in between, and for any number of threads. Dead units are columns of zeros.
+    columns, each scaled to norm 1, has an inverse of 1-norm at most 1e5. The result has the same
+    bits for any split of the examples into batches, as long as nothing but `update` is called in
+    between, and for any number of threads. Dead units are columns of zeros.
 
     Examples
     --------
@@ -248,35 +249,49 @@ class Factor:
 
     @classmethod
     def from_triangle(cls, widths: Sequence[int], triangle: ArrayLike, n_examples: int) -> Factor:
-        """Return the factor whose triangle has been computed elsewhere, such as on a GPU.
+        """Return the factor of examples whose triangle was computed elsewhere, such as on a GPU.
 
         Parameters
         ----------
         widths : sequence of int
             Number of units of each network.
         triangle : array of float, shape (1 + sum(widths), 1 + sum(widths))
-            Upper triangular factor of ``[1 X_1 ... X_N]``, the column of ones first.
+            Upper triangular `R` with the Gram matrix of ``[1 X_1 ... X_N]``, the column of ones
+            first; signs of rows do not matter. Copied.
         n_examples : int
-            Number of examples behind it.
+            Number of examples that it stands for.
+
+        Returns
+        -------
+        Factor
 
         Raises
         ------
         TypeError
-            If `triangle` is complex or a number is not whole.
+            If `widths` is not a sequence of whole numbers or `triangle` is complex.
         ValueError
-            If `triangle` is not a finite upper triangle of that size, or `n_examples` is below 1.
+            If `triangle` has another shape, is not upper triangular, or holds NaN or infinity, or
+            `n_examples` is below 1.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from convergent.statistics.factor import Factor
+        >>> rows = np.array([[1.0, 3.0], [1.0, 4.0], [1.0, 5.0]])
+        >>> Factor.from_triangle([1], np.linalg.qr(rows)[1], 3).triangle(center=True).round(3)
+        array([[1.414]])
         """
         factor = cls(widths)
-        values = np.array(_validate.matrix(triangle, "triangle"), dtype=np.float64, order="C")
-        if values.shape != factor._shape:
+        given = _validate.matrix(triangle, "triangle")
+        if given.shape != factor._shape:
             raise ValueError(
-                f"`triangle` must have shape {factor._shape}, one column more than there "
-                f"are units, got {values.shape}"
+                f"`triangle` must have shape {factor._shape} for widths "
+                f"{list(factor.widths)} and a column of ones, got {given.shape}"
             )
-        if np.tril(values, -1).any():
+        if np.tril(given, -1).any():
             raise ValueError("`triangle` must be zero below its diagonal, got other values there")
-        factor._stream.restart(values)
         factor.n_examples = _validate.integer(n_examples, "n_examples", low=1)
+        factor._stream.restart(np.array(given, dtype=np.float64, order="C"))
         return factor
 
     @property
