@@ -185,6 +185,14 @@ def test_a_dependent_unit_takes_the_place_of_those_that_leave(level: str) -> Non
     assert sets(cv.max_match(np.hstack([x, 3 * x]), y, 0.2)) == ([2, 5], [0])
 
 
+def test_orthonormal_units() -> None:
+    """All singular values alike: a search for the largest alone fails for some of these."""
+    for seed in range(400):
+        random = np.random.default_rng(seed)
+        x = np.linalg.qr(random.standard_normal((60, 8)))[0]
+        assert sets(cv.max_match(x, x[:, 2:4], 0.1)) == ([2, 3], [0, 1])
+
+
 @pytest.mark.parametrize("n_examples", [20, 100, 500])
 def test_identical_and_unrelated_networks(n_examples: int) -> None:
     rng = np.random.default_rng(0)

@@ -76,7 +76,5 @@ def span(units: Matrix, others: Matrix, n_examples: int) -> Span:
 
 
 def _largest_singular_value(matrix: Matrix) -> float:
-    from scipy.linalg import eigvalsh
-
-    last = matrix.shape[1] - 1
-    return float(np.sqrt(eigvalsh(matrix.T @ matrix, subset_by_index=[last, last])[0]))
+    # All eigenvalues: LAPACK's search for the last one alone can fail where they are all but equal.
+    return float(np.sqrt(np.linalg.eigvalsh(matrix.T @ matrix)[-1]))
