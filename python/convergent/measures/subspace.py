@@ -18,6 +18,7 @@ from convergent.measures.match_results import (
     Units,
 )
 from convergent.measures.span import span
+from convergent.measures.stability import Stability, stability
 from convergent.statistics.factor import Factor
 
 DEAD_UNITS = ("exclude", "match", "unmatched")
@@ -305,6 +306,35 @@ class SubspaceMatcher:
         return minimal_match.simple_matches(
             self._live, _validate.epsilon(epsilon), n_orders, seed, n_threads, progress
         )
+
+    def stability(self, epsilon: float) -> Stability:
+        """Return how far the networks are from having several minimal matches of one unit.
+
+        Parameters
+        ----------
+        epsilon : float in [0, 1)
+
+        Returns
+        -------
+        Stability
+            Bounds of the two quantities of Theorem 14, and whether they make each unit's minimal
+            match unique.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If epsilon is not a number, or lies outside [0, 1).
+
+        Notes
+        -----
+        Costs a few products of matrices of ``(n_x + n_y)^2`` numbers and, for each unit, one least
+        squares problem. Every set of units is looked at where there are at most 12.
+
+        References
+        ----------
+        Wang et al. (2018), Section 4, Theorem 14.
+        """
+        return stability(self._live, _validate.epsilon(epsilon))
 
     def _prepare(self, triangle: NDArray[np.float64], n_x: int, n_examples: int, dead: str) -> None:
         scale = np.abs(triangle).max(axis=0)
