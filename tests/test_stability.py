@@ -216,7 +216,7 @@ def test_one_unit_each() -> None:
     x, y = np.eye(3)[:, :1], np.eye(3)[:, :1] + 0.1 * np.eye(3)[:, 1:2]
     found = cv.SubspaceMatcher(x, y).stability(0.2)
     assert found.theta == found.theta_upper == np.pi / 2
-    assert found.gap == found.gap_upper == 5.0
+    assert found.gap == found.gap_upper == pytest.approx(5.0)
     assert found.unique
 
 

@@ -208,6 +208,18 @@ def test_identical_and_unrelated_networks(n_examples: int) -> None:
             assert match.x.size == match.y.size == 0
 
 
+def test_a_unit_at_epsilon_matches() -> None:
+    """Within rounding, in whatever order units leave; and at each unit's own level."""
+    for angle in np.linspace(0.05, 1.5, 60):
+        x = np.eye(3)[:, :1]
+        y = np.cos(angle) * np.eye(3)[:, :1] + np.sin(angle) * np.eye(3)[:, 1:2]
+        matcher = cv.SubspaceMatcher(x, 7.0 * y)
+        assert matcher.max_match(float(np.sin(angle))).similarity == 1.0
+        assert matcher.max_match(float(np.sin(angle)) - 1e-11).similarity == 0.0
+        assert matcher.levels().similarity(np.sin(angle)) == 1.0
+        assert matcher.levels().similarity(np.sin(angle) - 1e-11) == 0.0
+
+
 def test_dead_units() -> None:
     rng = np.random.default_rng(1)
     x = rng.standard_normal((50, 4))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float64]
 SpanParts = tuple[Matrix, NDArray[np.intp], Matrix, Matrix, float]
 EXACT = 1e-10  # relative distances below count as none, so that rounding is no distance
+ROUNDING = 1e-12  # differences between relative distances up to here count as none
 
 
 @dataclass(frozen=True, slots=True)

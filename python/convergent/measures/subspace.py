@@ -60,7 +60,8 @@ class SubspaceMatcher:
 
     Notes
     -----
-    Distances are as accurate as those of a Householder QR, whatever the scale of each unit.
+    Distances are as accurate as those of a Householder QR, whatever the scale of each unit. One up
+    to 1e-12 above epsilon counts as epsilon.
     Linearly dependent units are normal input: ranks are decided with NumPy's tolerance,
     ``max(n_examples, n_units) * 2.2e-16`` times the largest singular value of the network's units,
     each scaled to norm 1. Factoring costs ``2 n_examples (n_x + n_y)^2`` operations, and memory
