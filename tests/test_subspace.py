@@ -227,6 +227,14 @@ def test_a_unit_at_epsilon_matches() -> None:
         assert matcher.levels().similarity(np.sin(angle) - 1e-11) == 0.0
 
 
+@pytest.mark.parametrize(("distance", "similarity"), [(5e-11, 1.0), (2e-10, 0.0)])
+def test_rounding_is_no_distance(distance: float, similarity: float) -> None:
+    x, y = np.eye(3)[:, :1], np.eye(3)[:, :1] + distance * np.eye(3)[:, 1:2]
+    matcher = cv.SubspaceMatcher(x, y)
+    assert matcher.max_match(0.0).similarity == similarity
+    assert matcher.levels().similarity(0.0) == similarity
+
+
 def test_dead_units() -> None:
     rng = np.random.default_rng(1)
     x = rng.standard_normal((50, 4))
