@@ -51,7 +51,7 @@ class MatchLevels:
     """The smallest epsilon at which each unit belongs to the maximum match.
 
     Maximum matches are nested: the one for an epsilon is the set of units whose level is at most
-    that epsilon.
+    that epsilon. Levels that differ by rounding (1e-12) are equal.
 
     Attributes
     ----------
