@@ -16,6 +16,7 @@ from convergent.measures.information import BinnedUnits, bin_units, mutual_infor
 from convergent.measures.match_results import Match, MatchLevels, MinMatches, SimpleMatches
 from convergent.measures.rsm import consistency, inter_rsm, rsm, rsm_agreement, variance_explained
 from convergent.measures.shared_response import SharedResponseModel
+from convergent.measures.stability import Stability
 from convergent.measures.subspace import SubspaceMatcher
 from convergent.measures.subspace_calls import max_match, simple_matches
 from convergent.statistics import Factor, Moments, Statistics
@@ -34,6 +35,7 @@ __all__ = [
     "Moments",
     "SharedResponseModel",
     "SimpleMatches",
+    "Stability",
     "Statistics",
     "SubspaceMatcher",
     "UnitMatch",

@@ -40,7 +40,7 @@ def distances(units: Matrix, spanning: Matrix, tolerance: float, decisions: Deci
         norms: Matrix = np.linalg.norm(units, axis=0)
         return norms
     left, values, _ = np.linalg.svd(spanning, full_matrices=False)
-    if ((values > tolerance / 100) & (values < 1e-6)).any():
+    if ((values > tolerance / 4) & (values < 1e-6)).any():
         decisions.note(0.0)
     basis = left[:, values > tolerance]
     rest = units - basis @ (basis.T @ units)

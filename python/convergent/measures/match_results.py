@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from convergent.measures.span import ROUNDING
+
 Units = NDArray[np.intp]
 
 
@@ -57,7 +59,7 @@ class MatchLevels:
     """The smallest epsilon at which each unit belongs to the maximum match.
 
     Maximum matches are nested: the one for an epsilon is the set of units whose level is at most
-    that epsilon.
+    that epsilon. Levels that differ by rounding (1e-12) are equal.
 
     Attributes
     ----------
@@ -95,7 +97,8 @@ class MatchLevels:
     def similarity(self, epsilon: ArrayLike) -> NDArray[np.float64]:
         """Return the maximum matching similarity s(epsilon) for any epsilons, in their shape."""
         levels = np.sort(np.concatenate([self.x, self.y]))
-        counts = np.searchsorted(levels, np.asarray(epsilon, dtype=np.float64), side="right")
+        limits = np.asarray(epsilon, dtype=np.float64) + ROUNDING  # as the matches themselves
+        counts = np.searchsorted(levels, limits, side="right")
         return np.asarray(counts / max(self.n_counted, 1), dtype=np.float64)
 
 

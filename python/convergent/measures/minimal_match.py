@@ -17,7 +17,7 @@ from convergent.measures.match_results import (
     SimpleMatches,
     unit_index,
 )
-from convergent.measures.span import EXACT, Span
+from convergent.measures.span import EXACT, ROUNDING, Span
 
 Flags = NDArray[np.bool_]
 _SEARCHES_PER_MATCH = 200
@@ -43,7 +43,8 @@ class LiveUnits:
     def threshold(self, epsilon: float) -> float:
         """Return the distance up to which a unit counts as matched: rounding is never a distance."""
         assert self.spans is not None
-        return float(max(epsilon, EXACT, self.spans[0].tolerance, self.spans[1].tolerance))
+        tolerances = (self.spans[0].tolerance, self.spans[1].tolerance)
+        return float(max(epsilon + ROUNDING, EXACT, *tolerances))
 
     def match(self, members: Flags, epsilon: float, margin: float = np.inf) -> Match:
         """Return the match of live units that `members` flags, x first; dead ones are no part of it."""
@@ -71,11 +72,21 @@ def levels(live: LiveUnits) -> MatchLevels:
     if live.spans is not None:
         x_span, y_span = live.spans
         values = _core.kernels.match_levels(x_span.parts, y_span.parts)
-        values = np.where(values <= live.threshold(0.0), 0.0, values)
+        values = np.where(values <= live.threshold(0.0), 0.0, _tied(values))
         x[live.x], y[live.y] = values[: live.x.size], values[live.x.size :]
     else:
         x[live.x], y[live.y] = 1.0, 1.0
     return MatchLevels(x, y, live.n_counted)
+
+
+def _tied(levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return levels of which those that differ by rounding are equal: each run's largest."""
+    order = np.argsort(levels)
+    starts = np.diff(levels[order], prepend=-1.0) > ROUNDING
+    largest = np.maximum.reduceat(levels[order], np.flatnonzero(starts))
+    equal = np.empty_like(levels)
+    equal[order] = largest[np.cumsum(starts) - 1]
+    return equal
 
 
 def removal_order(live: LiveUnits, order: Any, seed: int | None) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ _EPS = float(np.finfo(np.float64).eps)
 _CLEARLY_INDEPENDENT = 1e3  # times the rank tolerance
 _CLEAR_DISTANCE = 1e-6  # of a unit from the span of others
 _POWER_STEPS = 40
+ROUNDING = 1e-12  # differences between relative distances up to here count as none
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from convergent.measures.match_results import (
     MinMatches,
     SimpleMatches,
 )
+from convergent.measures.stability import Stability, stability
 
 
 class SubspaceMatcher(FactoredPair):
@@ -57,10 +58,11 @@ class SubspaceMatcher(FactoredPair):
 
     Notes
     -----
-    Relative distances are right to 1e-10, whatever the scale of each unit. Where no digits are lost
+    Relative distances are right to 1e-10, whatever the scale of each unit, and one up to 1e-12
+    above epsilon counts as epsilon. Where no digits are lost
     by it (the units of each network are well conditioned, and none lies almost in the other
     network's span), they come from the units' cross-products, in ``n_examples (n_x + n_y)^2``
-    operations; else from a Householder QR, in twice as many and to 1e-12. Linearly dependent units
+    operations; else from a Householder QR, in twice as many. Linearly dependent units
     are normal input: ranks are decided with NumPy's tolerance, ``max(n_examples, n_units) *
     2.2e-16`` times the largest singular value of the network's units, each scaled to norm 1. Memory
     beside the arrays: about ``6 (n_x + n_y)^2`` float64, or 16 with dependent units.
@@ -268,6 +270,35 @@ class SubspaceMatcher(FactoredPair):
         return minimal_match.simple_matches(
             self._live, _validate.epsilon(epsilon), n_orders, seed, n_threads, progress
         )
+
+    def stability(self, epsilon: float) -> Stability:
+        """Return how far the networks are from having several minimal matches of one unit.
+
+        Parameters
+        ----------
+        epsilon : float in [0, 1)
+
+        Returns
+        -------
+        Stability
+            Bounds of the two quantities of Theorem 14, and whether they make each unit's minimal
+            match unique.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If epsilon is not a number, or lies outside [0, 1).
+
+        Notes
+        -----
+        Costs a few products of matrices of ``(n_x + n_y)^2`` numbers and, for each unit, one least
+        squares problem. Every set of units is looked at where there are at most 12.
+
+        References
+        ----------
+        Wang et al. (2018), Section 4, Theorem 14.
+        """
+        return stability(self._live, _validate.epsilon(epsilon))
 
     def _max_matches(self, epsilons: list[float]) -> list[Match]:
         live = self._live
