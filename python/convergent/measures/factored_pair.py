@@ -121,9 +121,10 @@ class FactoredPair:
 
         Notes
         -----
-        Moments hold squares, so that distances below about 1e-6 cannot be told from none: where
-        units are that dependent, matches are right unless a decision was closer than 1e-6, and
-        `Match.certain` says whether one was. Well conditioned units lose nothing.
+        Moments hold squares, so that distances below about 1e-6 cannot be told from none. Well
+        conditioned units lose nothing by that; of others, matches are right unless a decision was
+        closer than 1e-6 or a unit lies that close to the span of others, and `Match.certain` is
+        False where that is so.
 
         Examples
         --------

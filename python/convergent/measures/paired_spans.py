@@ -93,7 +93,9 @@ def of_moments(
     spans = both_spans(
         columns, n_live, moments.n_examples, least_tolerance=MOMENTS_ACCURACY, n_threads=n_threads
     )
-    return PairedSpans(alive, spans, MOMENTS_ACCURACY)
+    is_full = all(span.triangle.shape[0] == span.order.size for span in spans)
+    # A unit that looks dependent may hold a direction of its own, too short to be seen in squares.
+    return PairedSpans(alive, spans, MOMENTS_ACCURACY if is_full else np.inf)
 
 
 def _through_gram(x: Floats, y: Floats, center: bool, n_threads: int) -> PairedSpans | None:
