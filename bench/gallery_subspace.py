@@ -73,6 +73,12 @@ def cifar10_test(data: Path) -> tuple[NDArray[np.float32], NDArray[Any]]:
     return images.transpose(0, 3, 1, 2).astype(np.float32), content["labels"]
 
 
+def every_tenth_batch(description: str, done: int, total: int) -> None:
+    """Print how far the pass has come."""
+    if done % 10 == 0:
+        print(f"{description}: {done}/{total}", flush=True)
+
+
 def collected(work: Path, n_images: int) -> cv.Statistics:
     """Return the statistics of the four networks, from `work` where they are there already."""
     folder = work / f"statistics-{n_images}"
@@ -96,7 +102,7 @@ def collected(work: Path, n_images: int) -> cv.Statistics:
         nets.batches(images[:n_images], labels[:n_images], batch_size=100),
         layers="relu*",
         views=("positions",),
-        progress=lambda _, done, total: done % 10 or print(f"{done}/{total}", flush=True),
+        progress=every_tenth_batch,
     )
     print(f"collected in {time.perf_counter() - start:.0f} s")
     statistics.save(folder)

@@ -256,4 +256,4 @@ def test_all_are_on_the_page(result: Study, tmp_path: Any) -> None:
     assert "<th>median size at ε = 0.5</th>" in page
     limited = compared(max_matched=3).report(tmp_path / "limited.html").read_text()
     assert "What could not be computed" in limited
-    assert "not searched at epsilon 0.5, where" in limited
+    assert "not searched at epsilon 0.2, 0.5, where 8, 20 units match" in limited

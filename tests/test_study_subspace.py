@@ -137,6 +137,9 @@ def test_too_many_matched_units_are_a_problem_not_a_wait(
     assert reasons == [
         f"not searched at epsilon 0.5, where {many} units match (`max_matched` is {many - 1})"
     ]
+    assert {p.reason for p in result.problems if p.task.networks == ("a", "b")} == {
+        f"not searched at epsilon 0.1, 0.5, where 16, 16 units match (`max_matched` is {many - 1})"
+    }
     assert Study.load(tmp_path).problems == result.problems
     assert study.compare(statistics, settings=settings, out=tmp_path).problems == result.problems
     settings = CompareSettings(["simple_matches"], EPSILONS, max_matched=int(many))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from convergent.measures.match_results import Match, SimpleMatches
+from convergent.measures.match_results import Match, MatchLevels, SimpleMatches
 from convergent.measures.matching_similarity import drawn_examples, summarise
 from convergent.measures.subspace import SubspaceMatcher
 
@@ -28,10 +28,11 @@ def max_match_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arrays]:
     match if it does in half of the draws, and has the level that half of the draws do not exceed.
     """
     settings = layer.settings
-    everything = settings.convention == "all"
-    matchers = [_of_all_positions(layer, i, j)] if everything else list(_of_draws(layer, i, j))
-    matches = [matcher.max_match(list(settings.epsilons)) for matcher in matchers]
-    levels = [matcher.levels() for matcher in matchers]
+    matches: list[list[Match]] = []
+    levels: list[MatchLevels] = []
+    for matcher in _matchers(layer, i, j):
+        matches.append(matcher.max_match(list(settings.epsilons)))
+        levels.append(matcher.levels())
     draws = np.array([[match.similarity for match in draw] for draw in matches])
     similarity = summarise(settings.epsilons, draws)
     scalars = {
@@ -103,16 +104,14 @@ def _searched(layer: Layer, matcher: SubspaceMatcher, epsilon: float) -> SimpleM
 
 
 def unsearched(result: TaskResult, max_matched: int) -> list[str]:
-    """Return, for each epsilon at which simple matches were not searched, the reason."""
-    if result.task.measure != "simple_matches":
+    """Return why simple matches were not searched at some epsilons; empty if they were at all of them."""
+    if result.task.measure != "simple_matches" or result.arrays["searched"].all():
         return []
-    arrays = result.arrays
+    left_out = ~result.arrays["searched"]
+    epsilons = ", ".join(f"{epsilon:g}" for epsilon in result.arrays["epsilons"][left_out])
+    n_matched = ", ".join(str(n) for n in result.arrays["n_matched"][left_out])
     return [
-        f"not searched at epsilon {epsilon:g}, where {n_matched} units match (`max_matched` is {max_matched})"
-        for epsilon, n_matched, done in zip(
-            arrays["epsilons"], arrays["n_matched"], arrays["searched"]
-        )
-        if not done
+        f"not searched at epsilon {epsilons}, where {n_matched} units match (`max_matched` is {max_matched})"
     ]
 
 
@@ -123,6 +122,14 @@ def _sizes_in_numbers(epsilons: Sequence[float], found: dict[int, SimpleMatches]
         if simple.sizes.size:
             scalars[f"median_size_at_{epsilons[k]:g}"] = float(np.median(simple.sizes))
     return scalars
+
+
+def _matchers(layer: Layer, i: int, j: int) -> Iterator[SubspaceMatcher]:
+    """Yield the matcher of all positions, or one a draw."""
+    if layer.settings.convention == "all":
+        yield _of_all_positions(layer, i, j)
+    else:
+        yield from _of_draws(layer, i, j)
 
 
 def _of_all_positions(layer: Layer, i: int, j: int) -> SubspaceMatcher:
