@@ -254,6 +254,9 @@ def test_all_are_on_the_page(result: Study, tmp_path: Any) -> None:
     assert page.count("<figure>") == 4
     assert "<th>matches at ε = 0.5</th>" in page
     assert "<th>median size at ε = 0.5</th>" in page
+    count = result.value("near", "simple_matches", "n_matches_at_0.2")
+    assert 0 < count != round(count)
+    assert f">{count:.1f}</td>" in page
     limited = compared(max_matched=3).report(tmp_path / "limited.html").read_text()
     assert "What could not be computed" in limited
     assert "not searched at epsilon 0.2, 0.5, where 8, 20 units match" in limited

@@ -130,7 +130,7 @@ def simple_match_quantities(epsilon: float) -> list[Quantity]:
             f"Distinct simple matches found at a relative residual of {epsilon:g}: matches that are no union of "
             "smaller ones.",
             bounded=False,
-            digits=0,
+            digits=1,
         ),
         Quantity(
             "simple_matches",
