@@ -18,6 +18,7 @@ PAIRS: dict[str, Callable[[Any, Any], Any]] = {
     "mutual_information": cv.mutual_information,
     "SubspaceMatcher": cv.SubspaceMatcher,
     "max_match": lambda x, y: cv.max_match(x, y, 0.3),
+    "matching_similarity": lambda x, y: cv.matching_similarity(x, y, 0.3),
     "inter_rsm": cv.inter_rsm,
     "cka": cv.cka,
     "cka rbf": lambda x, y: cv.cka(x, y, kernel="rbf"),

@@ -45,6 +45,19 @@ def test_compare_two_arrays(
     assert str(out / "summary.csv") in capsys.readouterr().out
 
 
+def test_settings_of_the_subspace_matches(files: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = ["--convention", "authors", "--orders", "3", "--epsilons", "0.2"]
+    measures = ["--measures", "max_match", "simple_matches"]
+    assert main(["compare", *files, "--out", str(out), *measures, *options]) == 0
+    settings = json.loads((out / "comparisons" / "study.json").read_text())["settings"]
+    assert (settings["convention"], settings["n_orders"]) == ("authors", 3)
+    found = numbers(out / "summary.csv")
+    assert found["max_match", "similarity_at_0.2"] == 1.0
+    assert found["simple_matches", "n_matches_at_0.2"] == 8.0
+    assert found["simple_matches", "median_size_at_0.2"] == 2.0
+
+
 def test_json_is_json(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["compare", *files, "--out", str(tmp_path / "out"), "--measures", "cka", "--json"]
     assert main(arguments) == 0

@@ -14,6 +14,7 @@ from convergent.measures.correlation import correlation
 from convergent.measures.indexes import cka
 from convergent.measures.information import BinnedUnits, bin_units, mutual_information
 from convergent.measures.match_results import Match, MatchLevels, MinMatches, SimpleMatches
+from convergent.measures.matching_similarity import MatchingSimilarity, matching_similarity
 from convergent.measures.rsm import consistency, inter_rsm, rsm, rsm_agreement, variance_explained
 from convergent.measures.shared_response import SharedResponseModel
 from convergent.measures.stability import Stability
@@ -31,6 +32,7 @@ __all__ = [
     "Factor",
     "Match",
     "MatchLevels",
+    "MatchingSimilarity",
     "MinMatches",
     "Moments",
     "SharedResponseModel",
@@ -47,6 +49,7 @@ __all__ = [
     "inter_rsm",
     "match_agreement",
     "match_units",
+    "matching_similarity",
     "max_match",
     "mutual_information",
     "rsm",

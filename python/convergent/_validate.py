@@ -176,6 +176,15 @@ def epsilon(value: Any, name: str = "epsilon") -> float:
     return number
 
 
+def epsilons(value: Any) -> list[float]:
+    """Return relative distances in [0, 1), of a single number or a sequence."""
+    if not isinstance(value, (Sequence, np.ndarray)) or isinstance(value, (str, bytes)):
+        return [epsilon(value)]
+    if np.ndim(value) != 1:
+        raise ValueError(f"`epsilon` must be a number or a sequence, got shape {np.shape(value)}")
+    return [epsilon(number, f"epsilon[{i}]") for i, number in enumerate(value)]
+
+
 def flag(value: Any, name: str) -> bool:
     """Return True or False."""
     if not isinstance(value, (bool, np.bool_)):

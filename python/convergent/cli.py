@@ -130,7 +130,8 @@ def _add_collect(commands: Any) -> argparse.ArgumentParser:
 
 
 def _add_compare(commands: Any) -> argparse.ArgumentParser:
-    from convergent.study.settings import EPSILONS, MEASURES
+    from convergent.measures.matching_similarity import CONVENTIONS
+    from convergent.study.settings import EPSILONS, MEASURES, CompareSettings
 
     parser: argparse.ArgumentParser = commands.add_parser(
         "compare",
@@ -144,7 +145,11 @@ def _add_compare(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--measures", nargs="+", choices=MEASURES, default=list(MEASURES), metavar="NAME",
                         help=f"of: {', '.join(MEASURES)} (default: all)")  # fmt: skip
     parser.add_argument("--epsilons", nargs="+", type=float, default=list(EPSILONS), metavar="E",
-                        help="relative residuals of the maximum match")  # fmt: skip
+                        help="relative residuals of the maximum match and of the simple matches")  # fmt: skip
+    parser.add_argument("--convention", choices=CONVENTIONS, default=CONVENTIONS[0],
+                        help="examples of the maximum match: all, or draws of positions (default: all)")  # fmt: skip
+    parser.add_argument("--orders", type=_count, default=CompareSettings().n_orders, metavar="N",
+                        help="random orders in which simple matches are searched (default: %(default)s)")  # fmt: skip
     parser.add_argument("--features", type=_count, default=50, metavar="K",
                         help="dimensions of the shared response (default: 50)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
@@ -252,6 +257,8 @@ def run_compare(options: argparse.Namespace) -> dict[str, Any]:
         settings = CompareSettings(
             measures=options.measures,
             epsilons=options.epsilons,
+            convention=options.convention,
+            n_orders=options.orders,
             n_features=options.features,
             seed=options.seed,
         )

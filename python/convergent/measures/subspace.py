@@ -129,15 +129,43 @@ class SubspaceMatcher(FactoredPair):
         Wang et al. (2018), Definitions 1 and 3, Algorithm 1 (with the relative distance of
         Definition 1, and with the first pass over y always run).
         """
-        if isinstance(epsilon, (Sequence, np.ndarray)) and not isinstance(epsilon, (str, bytes)):
-            if np.ndim(epsilon) != 1:
-                raise ValueError(
-                    f"`epsilon` must be a number or a sequence, got shape {np.shape(epsilon)}"
-                )
-            return self._max_matches(
-                [_validate.epsilon(value, f"epsilon[{i}]") for i, value in enumerate(epsilon)]
-            )
-        return self._max_matches([_validate.epsilon(epsilon)])[0]
+        matches = self._max_matches(_validate.epsilons(epsilon))
+        return matches if isinstance(epsilon, (Sequence, np.ndarray)) else matches[0]
+
+    @overload
+    def similarity(self, epsilon: float) -> float: ...
+
+    @overload
+    def similarity(
+        self, epsilon: Sequence[float] | NDArray[np.floating[Any]]
+    ) -> NDArray[np.float64]: ...
+
+    def similarity(
+        self, epsilon: float | Sequence[float] | NDArray[np.floating[Any]]
+    ) -> float | NDArray[np.float64]:
+        """Return the maximum matching similarity: the share of units in the maximum match.
+
+        Parameters
+        ----------
+        epsilon : float in [0, 1), or a sequence of them
+
+        Returns
+        -------
+        float, or array of float64, shape (n_epsilons,)
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `max_match`.
+
+        References
+        ----------
+        Wang et al. (2018), Section 5.1.
+        """
+        matches = self.max_match(epsilon)
+        if isinstance(matches, Match):
+            return matches.similarity
+        return np.array([match.similarity for match in matches], dtype=np.float64)
 
     def levels(self) -> MatchLevels:
         """Return the smallest epsilon at which each unit belongs to the maximum match.

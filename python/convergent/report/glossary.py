@@ -16,12 +16,13 @@ class Quantity:
     percent: bool = False
     bounded: bool = True
     """Whether 1 (or 100 %) is the most that it can be, so that cells may be shaded by value."""
+    digits: int = 3
 
     def text(self, value: float) -> str:
         """Return the value as the table prints it."""
         if value != value:
             return "–"
-        return f"{100 * value:.0f} %" if self.percent else f"{value:.3f}"
+        return f"{100 * value:.0f} %" if self.percent else f"{value:.{self.digits}f}"
 
 
 QUANTITIES = (
@@ -119,9 +120,35 @@ def epsilon_quantity(epsilon: float) -> Quantity:
     )
 
 
+def simple_match_quantities(epsilon: float) -> list[Quantity]:
+    """Return the rows of the simple matches at one epsilon."""
+    return [
+        Quantity(
+            "simple_matches",
+            f"n_matches_at_{epsilon:g}",
+            f"matches at ε = {epsilon:g}",
+            f"Distinct simple matches found at a relative residual of {epsilon:g}: matches that are no union of "
+            "smaller ones.",
+            bounded=False,
+            digits=1,
+        ),
+        Quantity(
+            "simple_matches",
+            f"median_size_at_{epsilon:g}",
+            f"median size at ε = {epsilon:g}",
+            "Units of both networks in the median simple match: 2 if single units correspond, many if the networks "
+            "agree only as a whole.",
+            bounded=False,
+            digits=1,
+        ),
+    ]
+
+
 def quantities_of(measures: tuple[str, ...], epsilons: tuple[float, ...]) -> list[Quantity]:
     """Return the table's rows for the measures of a study, in the papers' order."""
     before = [c for c in QUANTITIES if c.measure in ("correlation", "mutual_information")]
     after = [c for c in QUANTITIES if c not in before]
-    every = [*before, *(epsilon_quantity(e) for e in epsilons), *after]
+    subspace = [epsilon_quantity(e) for e in epsilons]
+    subspace += [quantity for e in epsilons for quantity in simple_match_quantities(e)]
+    every = [*before, *subspace, *after]
     return [quantity for quantity in every if quantity.measure in measures]

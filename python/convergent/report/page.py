@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 import convergent
 from convergent import _core, _storage
@@ -109,9 +110,35 @@ _GROUP_TITLES = {
     "correlation": "Single units, by correlation",
     "mutual_information": "Single units, by mutual information",
     "max_match": "Sets of units: maximum match",
+    "simple_matches": "Sets of units: simple matches",
     "shared_response": "Up to a rotation: shared response",
     "cka": "Index",
 }
+
+
+_MAX_MATCH_PICTURES: tuple[tuple[Callable[[Study], Figure], str], ...] = (
+    (
+        figures.similarity_over_layers,
+        "Share of units in the maximum match, over layers, for each ε. Large dots: mean over pairs of networks; bars: "
+        "one standard deviation; small dots: single pairs. A small ε with a high share means that the layers span the "
+        "same space.",
+    ),
+    (
+        figures.similarity_curves,
+        "The same for every ε at once, from each unit's smallest ε: a steep step means that most units "
+        "match at the same residual. Bands: lowest to highest pair; dotted lines: the ε above.",
+    ),
+    (
+        figures.unit_levels,
+        "Level of each unit, the smallest ε at which it belongs to the maximum match. Shapes: histograms of the units "
+        "of all pairs; lines across: medians; dotted lines: the ε above. Dead units have no level.",
+    ),
+)
+_SIMPLE_MATCH_CAPTION = (
+    "How many units of both networks the simple matches take, as shares of the simple matches of all pairs. At 2, "
+    "single units correspond; far to the right, the networks agree as a whole and differ in detail. The classes "
+    "double in width."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,23 +252,21 @@ def _units_section(study: Study) -> list[Section]:
 
 
 def _subspace_section(study: Study) -> list[Section]:
-    if not _shown_layers(study, "max_match"):
-        return []
-    picture = Picture(
-        data_uri(figures.similarity_over_layers(study)),
-        "Share of units in the maximum match, over layers, for each epsilon. Dots: mean over pairs of networks; "
-        "bars: lowest to highest pair. A small ε with a high share means that the layers span the same space.",
-    )
+    pictures = []
+    if _shown_layers(study, "max_match"):
+        pictures += [
+            Picture(data_uri(draw(study)), caption) for draw, caption in _MAX_MATCH_PICTURES
+        ]
+    if _shown_layers(study, "simple_matches"):
+        pictures.append(Picture(data_uri(figures.simple_match_sizes(study)), _SIMPLE_MATCH_CAPTION))
     question = (
         "Neuron activation subspace match (Wang et al. 2018): find the largest sets of units, one in each network, "
-        "that are linear combinations of each other up to a residual of ε."
+        "that are linear combinations of each other up to a residual of ε, and the smallest such sets that they are "
+        "made of."
     )
-    curves = Picture(
-        data_uri(figures.similarity_curves(study)),
-        "The same for every epsilon at once, from each unit's smallest epsilon: a steep step means that most units "
-        "match at the same residual. Bands: lowest to highest pair; dotted lines: the epsilons above.",
+    return (
+        [Section("Do sets of units span the same space?", question, pictures)] if pictures else []
     )
-    return [Section("Do sets of units span the same space?", question, [picture, curves])]
 
 
 def _geometry_section(study: Study) -> list[Section]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -11,12 +11,13 @@ import numpy as np
 
 from convergent import _storage
 from convergent._warnings import ConvergenceWarning, DeadUnitWarning
-from convergent.progress import ReportProgress, silent
+from convergent.progress import silent
 from convergent.statistics import LayerStatistics, Statistics
 from convergent.study.result import Task, TaskResult
 from convergent.study.settings import CompareSettings
 from convergent.study.shared_geometry import shared_response_task
 from convergent.study.study import LayerSummary, Problem, Study
+from convergent.study.subspace_tasks import unsearched
 from convergent.study.tasks import PAIR_TASKS, Layer
 
 
@@ -27,7 +28,7 @@ def compare(
     settings: CompareSettings | None = None,
     out: str | Path | None = None,
     n_threads: int | None = None,
-    progress: ReportProgress = silent,
+    progress: Callable[[str, int, int], object] = silent,
 ) -> Study:
     """Compare all networks of `statistics`, layer by layer and pair by pair.
 
@@ -45,7 +46,8 @@ def compare(
     n_threads : int, optional
         Threads of the kernels; all processors by default. Results do not depend on it.
     progress : callable, optional
-        Called as ``progress(description, done, total)``.
+        Called as ``progress(description, done, total)``. If it raises, the comparison ends; what is finished is kept
+        in `out`. If it returns False during a long search for simple matches, that search alone is given up.
 
     Returns
     -------
@@ -76,10 +78,12 @@ def compare(
         progress("compare", done, len(tasks))
         if layer is None or layer.statistics.name != task.layer:
             source = statistics.layers[task.layer]
-            layer = Layer(source, statistics.labels, settings, n_threads)
+            layer = Layer(source, statistics.labels, settings, n_threads, progress)
         key = layer.key(task)
         try:
             results.append(_stored(folder, task, key) or _run(layer, task, key, folder))
+            reasons = unsearched(results[-1], settings.max_matched)
+            problems.extend(Problem(task, reason) for reason in reasons)
         except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
             if isinstance(error, _storage.UnreadableFileError):
                 raise

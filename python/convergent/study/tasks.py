@@ -13,25 +13,29 @@ from numpy.typing import NDArray
 from convergent.measures.assignment import match_agreement, match_units
 from convergent.measures.indexes import cka
 from convergent.measures.information import BinnedUnits, bin_units, mutual_information
-from convergent.measures.subspace import SubspaceMatcher
+from convergent.progress import silent
 from convergent.statistics import LayerStatistics
 from convergent.study.result import Task
 from convergent.study.settings import CompareSettings
+from convergent.study.subspace_tasks import max_match_task, simple_matches_task
 
 Scalars = dict[str, float]
 Arrays = dict[str, NDArray[Any]]
 
 UNMATCHED_BELOW = 0.5
-CURVE_POINTS = 201
 
 
-_DEPENDS_ON: dict[str, tuple[str, ...]] = {
-    "correlation": (),
-    "mutual_information": ("n_bins",),
-    "max_match": ("epsilons",),
-    "cka": (),
-    "shared_response": ("n_features", "test_share", "seed"),
-}
+def _depends_on(measure: str, settings: CompareSettings) -> tuple[str, ...]:
+    """Return the names of the settings that a measure's result depends on."""
+    of_draws = () if settings.convention == "all" else ("n_positions", "n_draws", "seed")
+    return {
+        "correlation": (),
+        "mutual_information": ("n_bins",),
+        "max_match": ("epsilons", "convention", *of_draws),
+        "simple_matches": ("epsilons", "n_orders", "max_matched", "seed"),
+        "cka": (),
+        "shared_response": ("n_features", "test_share", "seed"),
+    }[measure]
 
 
 class Layer:
@@ -43,11 +47,13 @@ class Layer:
         labels: NDArray[np.intp] | None,
         settings: CompareSettings,
         n_threads: int | None = None,
+        progress: Callable[[str, int, int], object] = silent,
     ) -> None:
         self.statistics = statistics
         self.labels = labels
         self.settings = settings
         self.n_threads = n_threads
+        self.progress = progress
 
     @cached_property
     def _fingerprint(self) -> str:
@@ -58,7 +64,7 @@ class Layer:
         """Return a digest of all that a task's result depends on."""
         content = self.settings.as_dict()
         parts = [self._fingerprint, repr(task.networks)]
-        parts += [f"{name}={content[name]}" for name in _DEPENDS_ON[task.measure]]
+        parts += [f"{name}={content[name]}" for name in _depends_on(task.measure, self.settings)]
         return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
     @cached_property
@@ -100,41 +106,6 @@ def _matchings(similarity: NDArray[np.float64], threshold: float | None) -> tupl
     return scalars, arrays
 
 
-def max_match_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arrays]:
-    """Find the largest sets of units that span each other (Wang et al. 2018, Algorithm 1)."""
-    statistics = layer.statistics
-    if statistics.factor is None:
-        raise ValueError("the statistics were collected without the triangular factor")
-    n_x, n_y = statistics.widths[i], statistics.widths[j]
-    matcher = SubspaceMatcher.from_factor(
-        statistics.factor.triangle((i, j)), n_x, n_examples=statistics.factor.n_examples
-    )
-    epsilons = layer.settings.epsilons
-    matches = matcher.max_match(list(epsilons))
-    in_x = np.zeros((len(epsilons), n_x), dtype=bool)
-    in_y = np.zeros((len(epsilons), n_y), dtype=bool)
-    for row, match in enumerate(matches):
-        in_x[row, match.x] = True
-        in_y[row, match.y] = True
-    scalars = {
-        f"similarity_at_{epsilon:g}": match.similarity for epsilon, match in zip(epsilons, matches)
-    }
-    levels = matcher.levels()
-    curve = np.linspace(0.0, 1.0, CURVE_POINTS)
-    similarity = np.array([match.similarity for match in matches])
-    arrays = {
-        "epsilons": np.array(epsilons),
-        "similarity": similarity,
-        "in_x": in_x,
-        "in_y": in_y,
-        "levels_x": levels.x,
-        "levels_y": levels.y,
-        "curve_epsilon": curve,
-        "curve_similarity": levels.similarity(curve),
-    }
-    return scalars, arrays
-
-
 def cka_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arrays]:
     """Linear centred kernel alignment of two networks."""
     images = layer.statistics.images
@@ -145,5 +116,6 @@ PAIR_TASKS: dict[str, Callable[[Layer, int, int], tuple[Scalars, Arrays]]] = {
     "correlation": correlation_task,
     "mutual_information": mutual_information_task,
     "max_match": max_match_task,
+    "simple_matches": simple_matches_task,
     "cka": cka_task,
 }

@@ -3,7 +3,12 @@
 from convergent.report.figures.convergent_learning import match_curves, matched_matrices
 from convergent.report.figures.indexes import network_matrices
 from convergent.report.figures.shared_geometry import agreement_bars, rsm_panels
-from convergent.report.figures.subspace import similarity_curves, similarity_over_layers
+from convergent.report.figures.simple_matches import simple_match_sizes
+from convergent.report.figures.subspace import (
+    similarity_curves,
+    similarity_over_layers,
+    unit_levels,
+)
 from convergent.report.figures.training import training_curves
 
 __all__ = [
@@ -14,5 +19,7 @@ __all__ = [
     "rsm_panels",
     "similarity_curves",
     "similarity_over_layers",
+    "simple_match_sizes",
     "training_curves",
+    "unit_levels",
 ]

@@ -2,56 +2,78 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from convergent.report.figures.style import (
+    BLUE,
     FAINT,
+    INK,
     layer_axis,
-    layer_colours,
     mean_and_spread,
     shortened,
     styled,
 )
 from convergent.study.study import Study
 
+LEVEL_BINS = 40
+_HALF_WIDTH = 0.42
+_DOTS_BESIDE = 0.03
+
+
+def epsilon_colours(n_epsilons: int) -> list[Any]:
+    """Return one colour an epsilon, dark for the strictest; in order also for the colour-blind."""
+    return [mpl.colormaps["viridis"](v) for v in np.linspace(0.0, 0.85, n_epsilons)]
+
 
 @styled
 def similarity_over_layers(study: Study) -> Figure:
     """Draw the maximum matching similarity over layers, one line an epsilon (Wang et al. 2018, Figure 1).
 
-    Lines are means over pairs of networks, bars span from the lowest to the highest pair.
+    Lines are means over pairs of networks, bars one standard deviation (cut at 0 and 1), small dots the single pairs.
     """
-    names = [layer.name for layer in study.layers if study.of(layer.name, "max_match")]
+    names = _compared_layers(study)
     epsilons = study.settings.epsilons
-    colours = mpl.colormaps["viridis"](np.linspace(0.05, 0.85, len(epsilons)))
-    figure = Figure(figsize=(max(5.2, 0.9 * len(names) + 2.6), 3.3))
+    figure = Figure(figsize=(_width(len(names)), 3.3))
     axes = figure.subplots()
     positions = np.arange(len(names))
-    for shift, epsilon, colour in zip(np.linspace(-0.06, 0.06, len(epsilons)), epsilons, colours):
-        values = [study.values(n, "max_match", f"similarity_at_{epsilon:g}") for n in names]
-        mean = np.array([np.mean(v) for v in values])
-        spread = [
-            mean - [min(v) for v in values],
-            np.array([max(v) for v in values]) - mean,
-        ]
+    shifts = 0.08 * (np.arange(len(epsilons)) - (len(epsilons) - 1) / 2)
+    for shift, epsilon, colour in zip(shifts, epsilons, epsilon_colours(len(epsilons))):
+        pairs = [study.values(n, "max_match", f"similarity_at_{epsilon:g}") for n in names]
+        for position, values in zip(positions, pairs):
+            dots = np.full(len(values), position + shift + _DOTS_BESIDE)
+            axes.plot(dots, values, ".", color=colour, alpha=0.45, markersize=3.5, zorder=1)
+        mean = np.array([np.mean(values) for values in pairs])
         axes.errorbar(
             positions + shift,
             mean,
-            yerr=spread,
+            yerr=_bars_within_bounds(mean, pairs),
             color=colour,
             marker="o",
-            markersize=4,
+            markersize=4.5,
+            linewidth=1.4,
             capsize=2.5,
             label=f"ε = {epsilon:g}",
         )
     axes.set_ylim(-0.03, 1.03)
-    axes.set_xlim(-0.4, max(len(names) - 0.6, 0.4))
-    axes.set_ylabel("maximum matching similarity s(ε)")
+    axes.set_xlim(-0.5, max(len(names) - 0.5, 0.5))
+    axes.set_xlabel("layer, from input to output")
+    axes.set_ylabel("maximum matching\nsimilarity s(ε)")
     layer_axis(axes, names)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
+
+
+def _bars_within_bounds(mean: NDArray[np.float64], pairs: list[list[float]]) -> NDArray[np.float64]:
+    """Return one standard deviation below and above the mean, without what no share can be."""
+    std = np.array([np.std(values, ddof=1) if len(values) > 1 else 0.0 for values in pairs])
+    return np.stack([np.minimum(std, mean), np.minimum(std, 1.0 - mean)])
 
 
 @styled
@@ -61,20 +83,79 @@ def similarity_curves(study: Study) -> Figure:
     Each curve is the mean over pairs of networks, its band spans from the lowest to the highest pair; dotted lines
     mark the epsilons of the table.
     """
-    names = [layer.name for layer in study.layers if study.of(layer.name, "max_match")]
-    figure = Figure(figsize=(5.8, 3.3))
+    names = _compared_layers(study)
+    figure = Figure(figsize=(6.2, max(3.3, 0.21 * len(names) + 0.6)))
     axes = figure.subplots()
     for epsilon in study.settings.epsilons:
-        axes.axvline(epsilon, color=FAINT, linewidth=0.8, linestyle=":")
-    for name, colour in zip(names, layer_colours(len(names))):
+        axes.axvline(epsilon, color=FAINT, linewidth=0.8, linestyle=":", zorder=0)
+    for i, (name, colour) in enumerate(zip(names, _layer_colours(len(names)))):
         pairs = study.of(name, "max_match")
         epsilons = pairs[0].arrays["curve_epsilon"]
         mean, low, high = mean_and_spread([pair.arrays["curve_similarity"] for pair in pairs])
-        axes.plot(epsilons, mean, color=colour, label=shortened(name))
+        style = ("-", "--")[i % 2]
+        axes.plot(epsilons, mean, color=colour, linestyle=style, label=shortened(name))
         axes.fill_between(epsilons, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("ε (relative residual)")
-    axes.set_ylabel("maximum matching similarity s(ε)")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.set_ylabel("maximum matching\nsimilarity s(ε)")
+    if names:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="layer")
     return figure
+
+
+@styled
+def unit_levels(study: Study) -> Figure:
+    """Draw how the units' levels spread in each layer: the smallest epsilon at which each of them is matched.
+
+    Each shape is a histogram of the units of all networks in all pairs, as wide as its fullest class allows; the line
+    across is the median. Dead units have no level and are left out.
+    """
+    names = _compared_layers(study)
+    figure = Figure(figsize=(_width(len(names)), 3.3))
+    axes = figure.subplots()
+    for epsilon in study.settings.epsilons:
+        axes.axhline(epsilon, color=FAINT, linewidth=0.8, linestyle=":", zorder=0)
+    for position, name in enumerate(names):
+        _level_shape(axes, position, pooled_levels(study, name))
+    axes.set_xlim(-0.6, max(len(names) - 0.4, 0.6))
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("layer, from input to output")
+    axes.set_ylabel("level of a unit\n(smallest ε that matches it)")
+    layer_axis(axes, names)
+    return figure
+
+
+def pooled_levels(study: Study, layer: str) -> NDArray[np.float64]:
+    """Return the levels of all living units of a layer, of both networks of every pair."""
+    pairs = study.of(layer, "max_match")
+    levels = np.concatenate(
+        [pair.arrays[key] for pair in pairs for key in ("levels_x", "levels_y")]
+    )
+    living: NDArray[np.float64] = levels[np.isfinite(levels)]
+    return living
+
+
+def _level_shape(axes: Axes, position: int, levels: NDArray[np.float64]) -> None:
+    if not levels.size:
+        axes.text(position, 0.75, "no living\nunit", ha="center", va="center", size=8.5)
+        return
+    counts, edges = np.histogram(levels, bins=LEVEL_BINS, range=(0.0, 1.0))
+    half = _HALF_WIDTH * counts / counts.max()
+    axes.stairs(position + half, edges, baseline=position - half, orientation="horizontal",
+                fill=True, color=BLUE, alpha=0.55, linewidth=0)  # fmt: skip
+    axes.hlines(np.median(levels), position - 0.3, position + 0.3, color=INK, linewidth=1.6)
+
+
+def _width(n_layers: int) -> float:
+    """Return the width in inches of a figure with layers along its x axis."""
+    return min(max(5.2, 0.8 * n_layers + 2.2), 12.0)
+
+
+def _compared_layers(study: Study) -> list[str]:
+    return [layer.name for layer in study.layers if study.of(layer.name, "max_match")]
+
+
+def _layer_colours(n_layers: int) -> list[Any]:
+    """Return one colour a layer, from input to output, all dark enough on white."""
+    return [mpl.colormaps["plasma"](v) for v in np.linspace(0.0, 0.8, n_layers)]
