@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from convergent import _validate
 from convergent._warnings import DeadUnitWarning
-from convergent.measures.subspace import DEAD_UNITS, SubspaceMatcher
+from convergent.measures.factored_pair import DEAD_UNITS
+from convergent.measures.subspace import SubspaceMatcher
 from convergent.statistics.builder import image_batches, positions_view
 from convergent.statistics.factor import Factor
 
