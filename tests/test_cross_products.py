@@ -75,7 +75,7 @@ def test_kernel_refuses(level: str) -> None:
         _core.kernels.cross_products([refused], None, 1)
     with pytest.raises(ValueError, match="as many as networks"):
         _core.kernels.cross_products([x], [np.zeros(2), np.zeros(2)], 1)
-    with pytest.raises(ValueError, match="n_threads at least 1"):
+    with pytest.raises(ValueError, match="n_threads must be at least 1"):
         _core.kernels.cross_products([x], None, 0)
 
 
@@ -96,7 +96,9 @@ def test_triangles_fold_like_rows(level: str) -> None:
 def test_rows_fold_in_parts_for_any_threads(level: str, n_rows: int) -> None:
     rows = np.random.default_rng(n_rows).standard_normal((n_rows, 20))
     before = np.triu(np.random.default_rng(1).standard_normal((20, 20)))
-    one, many = (_core.kernels.fold_rows(before, rows, n_threads) for n_threads in (1, 3))
+    one, many = (
+        _core.kernels.fold_examples(before, [rows], None, None, n_threads) for n_threads in (1, 3)
+    )
     np.testing.assert_array_equal(one, many)
     np.testing.assert_allclose(one.T @ one, before.T @ before + rows.T @ rows, rtol=0, atol=1e-10)
     np.testing.assert_array_equal(one, np.triu(one))

@@ -303,7 +303,7 @@ def test_kernel_folds_rows(level: str, n_rows: int, n_columns: int) -> None:
     rows = rng.standard_normal((n_rows, n_columns))
     rows[:, n_columns // 2] = 0.0
     kept = before.copy(), rows.copy()
-    after = _core.kernels.fold_rows(before, rows, 1)
+    after = _core.kernels.fold_examples(before, [rows], None, None, 1)
     expected = np.linalg.qr(np.vstack([before, rows]))[1]
     np.testing.assert_allclose(np.abs(after), np.abs(expected), rtol=0, atol=1e-13 * n_columns)
     assert np.array_equal(after, np.triu(after))
@@ -314,19 +314,19 @@ def test_kernel_folds_rows(level: str, n_rows: int, n_columns: int) -> None:
 def test_kernel_at_any_scale(level: str) -> None:
     rows = np.random.default_rng(9).standard_normal((40, 6))
     scales = np.array([1e-300, 1e-160, 1e-20, 1.0, 1e160, 1e300])
-    plain = _core.kernels.fold_rows(np.zeros((6, 6)), rows, 1)
-    scaled = _core.kernels.fold_rows(np.zeros((6, 6)), rows * scales, 1)
+    plain = _core.kernels.fold_examples(np.zeros((6, 6)), [rows], None, None, 1)
+    scaled = _core.kernels.fold_examples(np.zeros((6, 6)), [rows * scales], None, None, 1)
     np.testing.assert_allclose(scaled / scales, plain, rtol=1e-11, atol=1e-13)
 
 
 def test_kernel_refuses(level: str) -> None:
     square, rows = np.zeros((3, 3)), np.zeros((2, 3))
     for triangle, others in [(square[:2], rows), (square, rows[:, :2].copy())]:
-        with pytest.raises(ValueError, match="must be square and as wide as the rows"):
-            _core.kernels.fold_rows(triangle, others, 1)
-    with pytest.raises(ValueError, match="must be matrices"):
-        _core.kernels.fold_rows(square, rows[0], 1)
+        with pytest.raises(ValueError, match="must be square and as wide as the examples"):
+            _core.kernels.fold_examples(triangle, [others], None, None, 1)
+    with pytest.raises(ValueError, match="networks must be two-dimensional"):
+        _core.kernels.fold_examples(square, [rows[0]], None, None, 1)
     single: Any = square.astype(np.float32)
     for triangle, others in [(single, rows), (square, rows.T)]:
         with pytest.raises(TypeError, match="incompatible function arguments"):
-            _core.kernels.fold_rows(triangle, others, 1)
+            _core.kernels.fold_examples(triangle, [others], None, None, 1)

@@ -116,9 +116,13 @@ def test_the_margin_is_that_of_the_closest_decision(seed: int, epsilon: float) -
 
 
 def through(route: str, x: Any, y: Any, center: bool) -> Any:
-    """Spans by one of the two routes from activations."""
-    if route == "gram":
-        return paired_spans._through_gram(x, y, center, 2)
+    """Spans by one of the routes from activations."""
+    pair = paired_spans.ActivationPair(x, y, center=center, n_threads=2)
+    gram = pair.products(slice(None))
+    if route == "products":
+        return pair.by_products(gram)
+    if route == "reflections":
+        return pair.by_reflections(gram)
     factor = cv.Factor((x.shape[1], y.shape[1])).update([x, y])
     triangle = factor.triangle(center=center)
     return paired_spans.of_triangle(triangle, x.shape[1], factor.n_examples, n_threads=2)
@@ -126,20 +130,22 @@ def through(route: str, x: Any, y: Any, center: bool) -> Any:
 
 @pytest.mark.parametrize("center", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_both_routes_give_the_same_distances(level: str, dtype: Any, center: bool) -> None:
+def test_all_routes_give_the_same_distances(level: str, dtype: Any, center: bool) -> None:
     random = np.random.default_rng(1)
     causes = np.maximum(random.standard_normal((6000, 60)), 0.0) + 0.1
     x = (causes @ random.standard_normal((60, 40)) + random.standard_normal((6000, 40))) * 1e5
     y = causes @ random.standard_normal((60, 50)) + random.standard_normal((6000, 50))
     y[:, 4] = 0.0
     x, y = np.asfortranarray(x.astype(dtype)), y.astype(dtype)
-    by_gram, by_factor = (through(route, x, y, center) for route in ("gram", "factor"))
-    assert by_gram.accuracy == gram_span.ACCURACY
-    np.testing.assert_array_equal(by_gram.alive, by_factor.alive)
-    for one, other in zip(by_gram.spans, by_factor.spans):
-        np.testing.assert_allclose(
-            np.sqrt(one.residuals), np.sqrt(other.residuals), rtol=0, atol=1e-11
-        )
+    by_factor = through("factor", x, y, center)
+    for route in ("products", "reflections"):
+        found = through(route, x, y, center)
+        assert (found.accuracy == gram_span.ACCURACY) == (route == "products")
+        np.testing.assert_array_equal(found.alive, by_factor.alive)
+        for one, other in zip(found.spans, by_factor.spans):
+            np.testing.assert_allclose(
+                np.sqrt(one.residuals), np.sqrt(other.residuals), rtol=0, atol=1e-11
+            )
 
 
 @pytest.mark.parametrize("kind", ["duplicates", "spanned", "few examples", "overflow", "tiny"])
@@ -156,8 +162,8 @@ def test_products_are_not_used_where_they_lose_digits(kind: str) -> None:
         y[:, 0] *= 1e200
     if kind == "tiny":
         y[:, 0] *= 1e-200
-    assert through("gram", x, y, False) is None
-    assert through("gram", random.standard_normal((4000, 12)), random.random((4000, 9)), False)
+    assert through("products", x, y, False) is None
+    assert through("products", random.standard_normal((4000, 12)), random.random((4000, 9)), False)
 
 
 def test_examples_that_vary_late_are_not_taken_for_dependent_for_good() -> None:

@@ -11,6 +11,7 @@ void bind_assignment(py::module_& m);
 void bind_cross_products(py::module_& m);
 void bind_minimal_match(py::module_& m);
 void bind_mutual_information(py::module_& m);
+void bind_scaled_cholesky(py::module_& m);
 void bind_shared_response(py::module_& m);
 void bind_subspace(py::module_& m);
 void bind_triangular_factor(py::module_& m);
@@ -38,6 +39,7 @@ PYBIND11_MODULE(CONVERGENT_MODULE, m, py::mod_gil_not_used()) {
     convergent::border::bind_cross_products(m);
     convergent::border::bind_minimal_match(m);
     convergent::border::bind_mutual_information(m);
+    convergent::border::bind_scaled_cholesky(m);
     convergent::border::bind_shared_response(m);
     convergent::border::bind_subspace(m);
     convergent::border::bind_triangular_factor(m);

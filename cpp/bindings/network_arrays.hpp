@@ -1,5 +1,9 @@
 #pragma once
 
+#include <pybind11/stl.h>
+
+#include <vector>
+
 #include "border.hpp"
 #include "convergent/network_view.hpp"
 
@@ -27,6 +31,21 @@ inline NetworkView network_view_of(const py::array& network, const py::object& m
         view.means = vector.data();
     }
     return view;
+}
+
+/// The same of several networks. means: None, or a list with one array or None a network.
+inline std::vector<NetworkView> network_views_of(const std::vector<py::array>& networks,
+                                                 const py::object& means) {
+    const auto mean_list = means.is_none() ? std::vector<py::object>(networks.size(), py::none())
+                                           : means.cast<std::vector<py::object>>();
+    if (mean_list.size() != networks.size()) {
+        throw py::value_error("means must be as many as networks");
+    }
+    std::vector<NetworkView> views;
+    for (std::size_t i = 0; i < networks.size(); ++i) {
+        views.push_back(network_view_of(networks[i], mean_list[i]));
+    }
+    return views;
 }
 
 }  // namespace convergent::border

@@ -192,12 +192,14 @@ class Folding {
         }
     }
 
-    /// Folds at most kBlockRows rows in, whose columns before `first_column` are zero.
-    void fold(const Eigen::Ref<const RowMatrix>& rows, std::ptrdiff_t first_column) {
+    /// Folds at most kBlockRows rows in, whose columns are taken in `order` (as they are when it is
+    /// empty); those before `first_column` are zero.
+    void fold(const Eigen::Ref<const RowMatrix>& rows, const ColumnOrder& order,
+              std::ptrdiff_t first_column) {
         n_rows_ = rows.rows();
         const std::ptrdiff_t first_tile = first_column / kLanes;
         for (std::ptrdiff_t tile = first_tile; tile < n_tiles_; ++tile) {
-            load(rows, tile);
+            load(rows, order, tile);
             for (std::ptrdiff_t row = first_tile * kLanes; row < tile * kLanes; row += kPanel) {
                 apply(panel(row), n_rows_, head(row, tile), block_.data());
             }
@@ -226,12 +228,18 @@ class Folding {
         return {vectors_.data() + row * kBlockRows, mixings_.data() + row * kPanel};
     }
 
-    void load(const Eigen::Ref<const RowMatrix>& rows, std::ptrdiff_t tile) {
+    void load(const Eigen::Ref<const RowMatrix>& rows, const ColumnOrder& order,
+              std::ptrdiff_t tile) {
         const std::ptrdiff_t begin = tile * kLanes;
         const std::ptrdiff_t n_lanes = std::min(kLanes, n_columns_ - begin);
         for (std::ptrdiff_t i = 0; i < n_rows_; ++i) {
             double* lanes = block_.data() + i * kLanes;
-            for (std::ptrdiff_t c = 0; c < n_lanes; ++c) lanes[c] = rows(i, begin + c);
+            if (order.empty()) {
+                for (std::ptrdiff_t c = 0; c < n_lanes; ++c) lanes[c] = rows(i, begin + c);
+            } else {
+                const std::ptrdiff_t* columns = order.data() + begin;
+                for (std::ptrdiff_t c = 0; c < n_lanes; ++c) lanes[c] = rows(i, columns[c]);
+            }
             std::fill(lanes + n_lanes, lanes + kLanes, 0.0);
         }
     }
@@ -259,14 +267,47 @@ class Folding {
     Eigen::VectorXd triangle_, block_, vectors_, mixings_;
 };
 
-void fold_dense(const Eigen::Ref<const RowMatrix>& rows, const StopToken& stop,
-                Eigen::Ref<RowMatrix> triangle) {
+/// Folds examples [begin, end) of the networks side by side into a triangle.
+void fold_part(const std::vector<NetworkView>& networks, const ColumnOrder& order,
+               std::ptrdiff_t begin, std::ptrdiff_t end, const StopToken& stop,
+               Eigen::Ref<RowMatrix> triangle) {
     Folding folding(triangle);
-    for (std::ptrdiff_t begin = 0; begin < rows.rows(); begin += kBlockRows) {
+    RowMatrix rows(std::min(kBlockRows, end - begin), triangle.cols());
+    for (; begin < end; begin += kBlockRows) {
         stop.check();
-        folding.fold(rows.middleRows(begin, std::min(kBlockRows, rows.rows() - begin)), 0);
+        const std::ptrdiff_t n_rows = std::min(kBlockRows, end - begin);
+        std::ptrdiff_t column = 0;
+        for (const NetworkView& network : networks) {
+            read_rectangle(network, {begin, n_rows, 0, network.n_units}, rows.data() + column,
+                           rows.cols());
+            column += network.n_units;
+        }
+        folding.fold(rows.topRows(n_rows), order, 0);
     }
     folding.store(triangle);
+}
+
+void check_shapes(const std::vector<NetworkView>& networks, const ColumnOrder& order,
+                  const Eigen::Ref<const RowMatrix>& triangle) {
+    std::ptrdiff_t n_columns = 0;
+    for (const NetworkView& network : networks) {
+        if (network.n_examples != networks.front().n_examples) {
+            throw std::invalid_argument("the networks must have the same examples");
+        }
+        n_columns += network.n_units;
+    }
+    if (triangle.rows() != triangle.cols() || n_columns != triangle.cols()) {
+        throw std::invalid_argument("the triangle must be square and as wide as the examples");
+    }
+    if (order.empty()) return;
+    std::vector<char> seen(static_cast<std::size_t>(n_columns), 0);
+    for (const std::ptrdiff_t column : order) {
+        if (column < 0 || column >= n_columns) break;
+        seen[static_cast<std::size_t>(column)] = 1;
+    }
+    if (order.size() != seen.size() || std::find(seen.begin(), seen.end(), 0) != seen.end()) {
+        throw std::invalid_argument("the order must be a permutation of the columns");
+    }
 }
 
 /// How many parts the rows are folded in side by side: a matter of their number only, so that the
@@ -278,13 +319,12 @@ std::ptrdiff_t count_leaves(std::ptrdiff_t n_rows, std::ptrdiff_t n_columns) {
 
 }  // namespace
 
-void fold_rows(const Eigen::Ref<const RowMatrix>& rows, int n_threads, const StopToken& stop,
-               Eigen::Ref<RowMatrix> triangle) {
-    const std::ptrdiff_t n_columns = triangle.cols();
-    if (triangle.rows() != n_columns || rows.cols() != n_columns) {
-        throw std::invalid_argument("the triangle must be square and as wide as the rows");
-    }
-    const std::ptrdiff_t n_leaves = count_leaves(rows.rows(), n_columns);
+void fold_examples(const std::vector<NetworkView>& networks, const ColumnOrder& order,
+                   int n_threads, const StopToken& stop, Eigen::Ref<RowMatrix> triangle) {
+    check_shapes(networks, order, triangle);
+    if (networks.empty()) return;
+    const std::ptrdiff_t n_columns = triangle.cols(), n_rows = networks.front().n_examples;
+    const std::ptrdiff_t n_leaves = count_leaves(n_rows, n_columns);
     std::vector<RowMatrix> leaves(static_cast<std::size_t>(n_leaves) - 1,
                                   RowMatrix::Zero(n_columns, n_columns));
     const auto leaf = [&](std::ptrdiff_t index) -> Eigen::Ref<RowMatrix> {
@@ -292,9 +332,8 @@ void fold_rows(const Eigen::Ref<const RowMatrix>& rows, int n_threads, const Sto
         return leaves[static_cast<std::size_t>(index) - 1];
     };
     parallel_for(n_leaves, n_threads, stop, [&](std::ptrdiff_t index) {
-        const std::ptrdiff_t begin = index * rows.rows() / n_leaves;
-        const std::ptrdiff_t end = (index + 1) * rows.rows() / n_leaves;
-        fold_dense(rows.middleRows(begin, end - begin), stop, leaf(index));
+        fold_part(networks, order, index * n_rows / n_leaves, (index + 1) * n_rows / n_leaves, stop,
+                  leaf(index));
     });
     for (std::ptrdiff_t apart = 1; apart < n_leaves; apart *= 2) {
         parallel_for((n_leaves - apart + 2 * apart - 1) / (2 * apart), n_threads, stop,
@@ -315,7 +354,7 @@ void fold_triangle(const Eigen::Ref<const RowMatrix>& other, const StopToken& st
     for (std::ptrdiff_t begin = 0; begin < n_columns; begin += kBlockRows) {
         stop.check();
         const std::ptrdiff_t n_rows = std::min(kBlockRows, n_columns - begin);
-        folding.fold(other.middleRows(begin, n_rows), begin);
+        folding.fold(other.middleRows(begin, n_rows), {}, begin);
     }
     folding.store(triangle);
 }

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from convergent import _validate
 from convergent.measures import minimal_match, paired_spans
 from convergent.measures.match_results import Units
-from convergent.measures.paired_spans import PairedSpans
+from convergent.measures.paired_spans import ActivationPair, PairedSpans
 from convergent.statistics.moments import Moments
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class FactoredPair:
         _validate.choice(dead_units, "dead_units", DEAD_UNITS)
         threads = _validate.thread_count(n_threads)
         x_matrix, y_matrix = _validate.activation_pair(x, y)
-        found = paired_spans.of_arrays(x_matrix, y_matrix, center=center, n_threads=threads)
-        self._prepare(found, x_matrix.shape[1], dead_units)
+        pair = ActivationPair(x_matrix, y_matrix, center=center, n_threads=threads)
+        self._prepare(pair.spans(), x_matrix.shape[1], dead_units)
         for name, units in self._left_out():
             _validate.warn_dead_units(name, units, LEFT_OUT)
 

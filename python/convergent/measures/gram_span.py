@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from convergent import _core
 from convergent.measures.span import Matrix, Span, rank_tolerance
 from convergent.statistics.cholesky import ScaledCholesky, scaled_cholesky
 
@@ -15,19 +16,21 @@ _STRIP = 128  # examples that the kernel adds up before it rounds to the sum
 _CAUTION = 40.0
 
 
-def is_hopeless(gram: Matrix, n_x: int) -> bool:
+def is_hopeless(gram: Matrix, n_x: int, n_threads: int) -> bool:
     """Whether the units of either network are too dependent for their Gram matrix to do.
 
     It may be the Gram matrix of some of the examples: then the answer is a good guess.
     """
     for part in (gram[:n_x, :n_x], gram[n_x:, n_x:]):
-        factor = scaled_cholesky(part)
+        factor = scaled_cholesky(part, n_threads)
         if factor is None or factor.inverse_norm > _HOPELESS_INVERSE:
             return True
     return False
 
 
-def both_spans_of_gram(gram: Matrix, n_x: int, n_examples: int) -> tuple[Span, Span] | None:
+def both_spans_of_gram(
+    gram: Matrix, n_x: int, n_examples: int, n_threads: int
+) -> tuple[Span, Span] | None:
     """Return the spans of both networks' units; None where `ACCURACY` could be missed.
 
     Parameters
@@ -45,28 +48,26 @@ def both_spans_of_gram(gram: Matrix, n_x: int, n_examples: int) -> tuple[Span, S
     matrix changes the squared distance by at most ``e (1 + |b|_1)^2``, hence the distance d by half
     of that over d. The error is taken to grow with the root of the number of roundings.
     """
-    factors = scaled_cholesky(gram[:n_x, :n_x]), scaled_cholesky(gram[n_x:, n_x:])
-    x, y = factors
+    x = scaled_cholesky(gram[:n_x, :n_x], n_threads)
+    y = scaled_cholesky(gram[n_x:, n_x:], n_threads)
     if x is None or y is None or max(x.inverse_norm, y.inverse_norm) > _LARGEST_INVERSE:
         return None
     cross = gram[:n_x, n_x:] / x.norms[:, np.newaxis]
     cross /= y.norms
-    span_x = _span_of(x, cross, n_examples)
+    span_x = _span_of(x, cross, n_examples, n_threads)
     if span_x is None:
         return None
-    span_y = _span_of(y, cross.T, n_examples)
+    span_y = _span_of(y, cross.T, n_examples, n_threads)
     return None if span_y is None else (span_x, span_y)
 
 
-def _span_of(own: ScaledCholesky, cross: Matrix, n_examples: int) -> Span | None:
-    from scipy.linalg import blas
-
+def _span_of(own: ScaledCholesky, cross: Matrix, n_examples: int, n_threads: int) -> Span | None:
     n_units = own.norms.size
-    coefficients = blas.dtrsm(1.0, own.triangle, np.asfortranarray(cross), trans_a=1)
-    on_units = blas.dtrsm(1.0, own.triangle, coefficients)
-    residuals = 1.0 - np.einsum("ij,ij->j", coefficients, coefficients)
+    coefficients, residuals, weights = _core.kernels.project_on_triangle(
+        own.triangle, np.asfortranarray(cross), n_threads
+    )
     rounding = _UNIT_ROUNDING * (np.sqrt(n_examples / _STRIP) + np.sqrt(n_units))
-    error = _CAUTION * rounding * (1.0 + np.abs(on_units).sum(axis=0)) ** 2
+    error = _CAUTION * rounding * (1.0 + weights) ** 2
     if not (residuals > 0.0).all() or (error > 2.0 * ACCURACY * np.sqrt(residuals)).any():
         return None
     return Span(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from convergent import _core
 from convergent._validate import Floats
 from convergent.measures import gram_span
-from convergent.measures.span import Matrix, Span, both_spans
-from convergent.statistics.factor import Factor
+from convergent.measures.span import Matrix, Span, both_spans, independent_first
 from convergent.statistics.moments import Moments
 from convergent.statistics.triangle_stream import any_beside_zero
 
@@ -40,15 +39,110 @@ class PairedSpans:
     accuracy: float
 
 
-def of_arrays(x: Floats, y: Floats, *, center: bool, n_threads: int) -> PairedSpans:
-    """Return the spans of activations, through their Gram matrix where that loses nothing."""
-    found = _through_gram(x, y, center, n_threads)
-    if found is not None:
-        return found
-    factor = Factor((x.shape[1], y.shape[1]), n_threads=n_threads)
-    factor.take([x, y])
-    triangle = factor.triangle(center=center)
-    return of_triangle(triangle, x.shape[1], factor.n_examples, n_threads=n_threads)
+class ActivationPair:
+    """Activations of both networks, and the passes over them that lead to their spans."""
+
+    def __init__(self, x: Floats, y: Floats, *, center: bool, n_threads: int) -> None:
+        self._parts = [x, y]
+        self._n_x, self._n_y = x.shape[1], y.shape[1]
+        self._n_examples = x.shape[0]
+        self._n_threads = n_threads
+        self._means = (
+            [part.mean(axis=0, dtype=np.float64) for part in self._parts] if center else None
+        )
+
+    def spans(self) -> PairedSpans:
+        """Return the spans, through the Gram matrix where that loses nothing."""
+        n_trial = _TRIAL_EXAMPLES * max(self._n_x, self._n_y)
+        if self._n_examples < 2 * n_trial:
+            gram = self.products(slice(None))
+        else:
+            gram = self.products(slice(n_trial))
+            if gram_span.is_hopeless(gram, self._n_x, self._n_threads):
+                return self.by_reflections(gram)
+            gram += self.products(slice(n_trial, None))
+        return self.by_products(gram) or self.by_reflections(gram)
+
+    def products(self, examples: slice) -> Matrix:
+        """Return the Gram matrix of some of the examples."""
+        parts = [part[examples] for part in self._parts]
+        gram: Matrix = _core.kernels.cross_products(parts, self._means, self._n_threads)
+        return gram
+
+    def by_products(self, gram: Matrix) -> PairedSpans | None:
+        """Return the spans out of the Gram matrix; None where that is not accurate enough."""
+        norms = np.sqrt(np.diag(gram))
+        alive = self._alive(norms)
+        n_live = int(np.count_nonzero(alive[: self._n_x]))
+        if self._n_examples < max(self._n_x, self._n_y):
+            return None
+        if not n_live or not alive[self._n_x :].any():
+            return None
+        if any_beside_zero(self._parts, self._whole(norms) > 0.0):
+            return None
+        if not alive.all():
+            gram = gram[np.ix_(alive, alive)]
+        spans = gram_span.both_spans_of_gram(gram, n_live, self._n_examples, self._n_threads)
+        return None if spans is None else PairedSpans(alive, spans, gram_span.ACCURACY)
+
+    def by_reflections(self, gram: Matrix) -> PairedSpans:
+        """Return the spans by Householder reflections of the examples.
+
+        The Gram matrix, of all or some of them, only says in which order the units are taken.
+        """
+        n_x, n_units = self._n_x, self._n_x + self._n_y
+        order = np.arange(n_units)
+        if np.isfinite(gram).all():
+            order[:n_x] = independent_first(gram[:n_x, :n_x])
+            order[n_x:] = n_x + independent_first(gram[n_x:, n_x:])
+        triangle = _core.kernels.fold_examples(
+            np.zeros((n_units, n_units)), self._parts, self._means, order, self._n_threads
+        )
+        if self._means is not None:
+            scale = np.abs(triangle).max(axis=0)
+            norms = np.empty(n_units)
+            norms[order] = scale * np.linalg.norm(triangle / np.where(scale, scale, 1.0), axis=0)
+            triangle[:, ~self._alive(norms)[order]] = 0.0
+        found = of_triangle(triangle, n_x, self._n_examples, n_threads=self._n_threads)
+        return _in_own_order(found, n_x, order)
+
+    def _whole(self, norms: Matrix) -> Matrix:
+        """Return the units' norms with their means, out of those without (if they are out)."""
+        if self._means is None:
+            return norms
+        whole: Matrix = np.hypot(norms, np.sqrt(self._n_examples) * np.concatenate(self._means))
+        return whole
+
+    def _alive(self, norms: Matrix) -> NDArray[np.bool_]:
+        """Which units are not dead nor, where the mean is out, constant."""
+        rounding = _CONSTANT * np.sqrt(self._n_examples) * np.finfo(np.float64).eps
+        least = 0.0 if self._means is None else rounding * self._whole(norms)
+        return np.asarray(norms > least)
+
+
+def _in_own_order(found: PairedSpans, n_x: int, order: NDArray[np.intp]) -> PairedSpans:
+    """Return spans whose columns were taken in an order, x first, as those of the units."""
+    alive = np.empty(order.size, dtype=np.bool_)
+    alive[order] = found.alive
+    if found.spans is None:
+        return replace(found, alive=alive)
+    live = [own[kept] for own, kept in zip(np.split(order, [n_x]), np.split(found.alive, [n_x]))]
+    x, y = (np.argsort(np.argsort(units)) for units in live)
+    return PairedSpans(
+        alive,
+        (_renamed(found.spans[0], x, y), _renamed(found.spans[1], y, x)),
+        found.accuracy,
+    )
+
+
+def _renamed(span: Span, own: NDArray[np.intp], others: NDArray[np.intp]) -> Span:
+    back = np.argsort(others)
+    return replace(
+        span,
+        order=own[span.order],
+        coefficients=np.asfortranarray(span.coefficients[:, back]),
+        residuals=span.residuals[back],
+    )
 
 
 def of_triangle(triangle: Matrix, n_x: int, n_examples: int, *, n_threads: int) -> PairedSpans:
@@ -62,7 +156,7 @@ def of_triangle(triangle: Matrix, n_x: int, n_examples: int, *, n_threads: int) 
         columns /= np.linalg.norm(columns, axis=0)
         if not alive.all():
             square = np.zeros((columns.shape[1], columns.shape[1]))
-            columns = _core.kernels.fold_rows(square, np.ascontiguousarray(columns), n_threads)
+            columns = _core.kernels.fold_examples(square, [columns], None, None, n_threads)
         spans = both_spans(columns, n_live, n_examples, n_threads=n_threads)
     return PairedSpans(alive, spans, FACTOR_ACCURACY)
 
@@ -83,12 +177,12 @@ def of_moments(
     if not n_live or not alive[n_x:].any():
         return PairedSpans(alive, None, MOMENTS_ACCURACY)
     gram = gram[np.ix_(alive, alive)]
-    spans = gram_span.both_spans_of_gram(gram, n_live, moments.n_examples)
+    spans = gram_span.both_spans_of_gram(gram, n_live, moments.n_examples, n_threads)
     if spans is not None:
         return PairedSpans(alive, spans, gram_span.ACCURACY)
     norms = np.sqrt(np.diag(gram))
     rows = gram_span.triangle_of_gram(gram / norms / norms[:, np.newaxis], MOMENTS_ACCURACY / 3)
-    columns = _core.kernels.fold_rows(np.zeros(gram.shape), rows, n_threads)
+    columns = _core.kernels.fold_examples(np.zeros(gram.shape), [rows], None, None, n_threads)
     columns /= np.linalg.norm(columns, axis=0)
     spans = both_spans(
         columns, n_live, moments.n_examples, least_tolerance=MOMENTS_ACCURACY, n_threads=n_threads
@@ -96,36 +190,3 @@ def of_moments(
     is_full = all(span.triangle.shape[0] == span.order.size for span in spans)
     # A unit that looks dependent may hold a direction of its own, too short to be seen in squares.
     return PairedSpans(alive, spans, MOMENTS_ACCURACY if is_full else np.inf)
-
-
-def _through_gram(x: Floats, y: Floats, center: bool, n_threads: int) -> PairedSpans | None:
-    n_examples, n_x, n_y = x.shape[0], x.shape[1], y.shape[1]
-    if n_examples < max(n_x, n_y):
-        return None
-    means = [x.mean(axis=0, dtype=np.float64), y.mean(axis=0, dtype=np.float64)] if center else None
-
-    def products(examples: slice) -> Matrix:
-        parts = [x[examples], y[examples]]
-        gram: Matrix = _core.kernels.cross_products(parts, means, n_threads)
-        return gram
-
-    n_trial = _TRIAL_EXAMPLES * max(n_x, n_y)
-    if n_examples < 2 * n_trial:
-        gram = products(slice(None))
-    else:
-        gram = products(slice(n_trial))
-        if gram_span.is_hopeless(gram, n_x):
-            return None
-        gram += products(slice(n_trial, None))
-    squares = whole = np.diag(gram)
-    if means is not None:
-        whole = squares + n_examples * np.concatenate(means) ** 2
-    rounding = _CONSTANT * np.sqrt(n_examples) * np.finfo(np.float64).eps if center else 0.0
-    alive = squares > rounding**2 * whole
-    n_live = int(np.count_nonzero(alive[:n_x]))
-    if not n_live or not alive[n_x:].any() or any_beside_zero([x, y], whole > 0.0):
-        return None
-    if not alive.all():
-        gram = gram[np.ix_(alive, alive)]
-    spans = gram_span.both_spans_of_gram(gram, n_live, n_examples)
-    return None if spans is None else PairedSpans(alive, spans, gram_span.ACCURACY)

@@ -74,72 +74,58 @@ def both_spans(
     )
 
 
+def independent_first(gram: Matrix) -> NDArray[np.intp]:
+    """Return an order of units, given by their Gram matrix, with clearly independent ones first."""
+    norms = np.sqrt(np.diag(gram))
+    norms[norms == 0.0] = 1.0
+    return _by_pivoting(gram / norms / norms[:, np.newaxis])[0]
+
+
+def _by_pivoting(gram: Matrix) -> tuple[NDArray[np.intp], int]:
+    from scipy.linalg import lapack
+
+    _, pivots, rank, _ = lapack.dpstrf(np.asfortranarray(gram), tol=_CLEAR_DISTANCE**2)
+    return (pivots - 1).astype(np.intp), int(rank)
+
+
 def _swapped(triangle: Matrix, n_x: int, n_threads: int) -> Matrix:
     """Return the triangular factor of ``[Y X]``."""
     start = np.zeros(triangle.shape)
     n_y = triangle.shape[1] - n_x
     start[:n_y, :n_y] = triangle[n_x:, n_x:]
-    rows = np.concatenate([triangle[:n_x, n_x:], triangle[:n_x, :n_x]], axis=1)
-    swapped: Matrix = _core.kernels.fold_rows(start, np.ascontiguousarray(rows), n_threads)
+    rows = [triangle[:n_x, n_x:], triangle[:n_x, :n_x]]
+    swapped: Matrix = _core.kernels.fold_examples(start, rows, None, None, n_threads)
     return swapped
 
 
 def _leading_span(
     triangle: Matrix, n_units: int, n_examples: int, least_tolerance: float, n_threads: int
 ) -> Span:
-    """Return the span of the first `n_units` columns; the others are the other network's units."""
-    from scipy.linalg import lapack
+    """Return the span of the first `n_units` columns; the others are the other network's units.
 
-    units = np.asfortranarray(triangle[:n_units, :n_units])
-    tolerance = max(rank_tolerance(units, n_examples), least_tolerance)
-    reciprocal, _ = lapack.dtrcon(units, norm="1")
-    # The 1-norm of the inverse, over the root of the number of units, bounds its 2-norm from below
-    # and times the root from above; the margin covers both, and LAPACK's estimate.
-    least = float(reciprocal) * float(np.abs(units).sum(axis=0).max()) / np.sqrt(n_units)
-    if not least > _CLEARLY_INDEPENDENT * tolerance:
-        return _span_by_pivoting(triangle, n_units, tolerance, n_threads)
-    below = triangle[n_units:, n_units:]
-    return Span(
-        triangle=units,
-        order=np.arange(n_units, dtype=np.intp),
-        coefficients=np.asfortranarray(triangle[:n_units, n_units:]),
-        residuals=np.einsum("ij,ij->j", below, below),
-        tolerance=tolerance,
-    )
-
-
-def _span_by_pivoting(triangle: Matrix, n_units: int, tolerance: float, n_threads: int) -> Span:
-    """Return the span of the first `n_units` columns, some of which may depend on others.
-
-    Units that are clearly independent, by a Cholesky factorization with pivoting, come first; what
-    the others have outside their span is small, and a QR factorization with pivoting decides there.
+    Where units depend on others, those that clearly do not have to come first. What the rest has
+    outside their span is small, and a QR factorization with pivoting decides there.
     """
-    from scipy.linalg import lapack
-
-    order, n_clear = _independent_first(triangle[:n_units, :n_units])
-    start = np.zeros(triangle.shape)
-    start[n_units:, n_units:] = triangle[n_units:, n_units:]
-    rows = triangle[:n_units].copy()
-    rows[:, :n_units] = rows[:, order]
-    triangle = _core.kernels.fold_rows(start, rows, n_threads)
-    units, below = triangle[:n_units, :n_units], triangle[n_units:, n_units:]
-    others = triangle[:n_units, n_units:].copy()
+    units = triangle[:n_units, :n_units]
+    tolerance = max(rank_tolerance(units, n_examples), least_tolerance)
+    order = np.arange(n_units, dtype=np.intp)
+    n_clear = _count_clear(units, tolerance)
+    if n_clear is None:
+        order, n_clear = _by_pivoting(units.T @ units)
+        start = np.zeros(triangle.shape)
+        start[n_units:, n_units:] = triangle[n_units:, n_units:]
+        rows = [units[:, order], triangle[:n_units, n_units:]]
+        triangle = _core.kernels.fold_examples(start, rows, None, None, n_threads)
+        units = triangle[:n_units, :n_units]
+    others, below = triangle[:n_units, n_units:], triangle[n_units:, n_units:]
     residuals = np.einsum("ij,ij->j", below, below)
-    n_rest = n_units - n_clear
-    if n_rest:
-        rest = np.asfortranarray(units[n_clear:, n_clear:])
-        reduced, pivots, tau, _, info = lapack.dgeqp3(rest, lwork=64 * (n_rest + 1))
-        assert info == 0
-        rotated, _, info = lapack.dormqr(
-            "L", "T", reduced, tau, others[n_clear:], lwork=64 * others.shape[1]
-        )
-        assert info == 0
-        units[:n_clear, n_clear:] = units[:n_clear, n_clear:][:, pivots - 1]
-        units[n_clear:, n_clear:] = np.triu(reduced)
-        others[n_clear:] = rotated
-        order[n_clear:] = order[n_clear:][pivots - 1]
-    rank = n_clear + int(np.count_nonzero(np.abs(np.diag(units)[n_clear:]) > tolerance))
-    residuals += np.einsum("ij,ij->j", others[rank:], others[rank:])
+    rank = n_units
+    if n_clear < n_units:
+        units, others = units.copy(), others.copy()
+        pivots = _reduce_rest(units, others, n_clear)
+        order[n_clear:] = order[n_clear:][pivots]
+        rank = n_clear + int(np.count_nonzero(np.abs(np.diag(units)[n_clear:]) > tolerance))
+        residuals += np.einsum("ij,ij->j", others[rank:], others[rank:])
     return Span(
         triangle=np.asfortranarray(units[:rank]),
         order=order,
@@ -149,13 +135,41 @@ def _span_by_pivoting(triangle: Matrix, n_units: int, tolerance: float, n_thread
     )
 
 
-def _independent_first(units: Matrix) -> tuple[NDArray[np.intp], int]:
-    """Return an order of the units and how many of them, from the front, are clearly independent."""
+def _count_clear(units: Matrix, tolerance: float) -> int | None:
+    """Return how many columns, from the front, are clearly independent; None if others are, too."""
     from scipy.linalg import lapack
 
-    gram = np.asfortranarray(units.T @ units)
-    _, pivots, rank, _ = lapack.dpstrf(gram, tol=_CLEAR_DISTANCE**2)
-    return (pivots - 1).astype(np.intp), int(rank)
+    n_units = units.shape[1]
+    near = np.abs(np.diag(units)) <= _CLEAR_DISTANCE
+    n_clear = int(np.argmax(near)) if near.any() else n_units
+    if np.abs(units[n_clear:, n_clear:]).max(initial=0.0) > 10.0 * _CLEAR_DISTANCE:
+        return None
+    if n_clear == 0:
+        return 0
+    clear = np.asfortranarray(units[:n_clear, :n_clear])
+    reciprocal, _ = lapack.dtrcon(clear, norm="1")
+    # The 1-norm of the inverse, over the root of the number of units, bounds its 2-norm from below
+    # and times the root from above; the margin covers both, and LAPACK's estimate.
+    least = float(reciprocal) * float(np.abs(clear).sum(axis=0).max()) / np.sqrt(n_clear)
+    return n_clear if least > _CLEARLY_INDEPENDENT * tolerance else None
+
+
+def _reduce_rest(units: Matrix, others: Matrix, n_clear: int) -> NDArray[np.intp]:
+    """Reduce the columns from `n_clear` on by a QR factorization with pivoting, in place."""
+    from scipy.linalg import lapack
+
+    n_rest = units.shape[1] - n_clear
+    rest = np.asfortranarray(units[n_clear:, n_clear:])
+    reduced, pivots, tau, _, info = lapack.dgeqp3(rest, lwork=64 * (n_rest + 1))
+    assert info == 0
+    rotated, _, info = lapack.dormqr(
+        "L", "T", reduced, tau, others[n_clear:], lwork=64 * others.shape[1]
+    )
+    assert info == 0
+    units[:n_clear, n_clear:] = units[:n_clear, n_clear:][:, pivots - 1]
+    units[n_clear:, n_clear:] = np.triu(reduced)
+    others[n_clear:] = rotated
+    return np.asarray(pivots - 1, dtype=np.intp)
 
 
 def rank_tolerance(units: Matrix, n_examples: int) -> float:

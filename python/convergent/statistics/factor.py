@@ -188,11 +188,11 @@ class Factor:
         whole = self._stream.triangle()
         below = np.ascontiguousarray(whole[1:, columns])
         if chosen != list(range(len(self.widths))):  # in that order it is triangular already
-            below = self._stream.reduced(np.zeros((columns.size, columns.size)), below)
+            below = self._stream.reduced(np.zeros((columns.size, columns.size)), [below])
         if center:
             below[:, self._constant(whole[:, columns])] = 0.0
         else:
-            below = self._stream.reduced(below, whole[:1, columns].copy())
+            below = self._stream.reduced(below, [whole[:1, columns]])
         below *= np.where(np.diag(below) < 0, -1.0, 1.0)[:, np.newaxis]
         return below + 0.0  # no -0.0
 

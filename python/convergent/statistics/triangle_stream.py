@@ -58,9 +58,9 @@ class TriangleStream:
             if len(rows) >= _ROWS_PER_COLUMN * rows.shape[1]:
                 self._take_block([rows])
             else:
-                self._triangle = self.reduced(self._triangle, rows)
+                self._triangle = self.reduced(self._triangle, [rows])
         if self._gram is not None:
-            factor = scaled_cholesky(self._gram)
+            factor = scaled_cholesky(self._gram, self._n_threads)
             assert factor is not None  # a sum of well conditioned ones is at least as well
             self._gram = None
             self._triangle = _core.kernels.fold_triangle(self._triangle, factor.unscaled())
@@ -76,10 +76,12 @@ class TriangleStream:
         self._triangle = _core.kernels.fold_triangle(self.triangle(), others)
 
     def reduced(
-        self, triangle: NDArray[np.float64], rows: NDArray[np.float64]
+        self, triangle: NDArray[np.float64], parts: Sequence[Floats]
     ) -> NDArray[np.float64]:
-        """Return the triangular factor of ``[triangle; rows]``."""
-        folded: NDArray[np.float64] = _core.kernels.fold_rows(triangle, rows, self._n_threads)
+        """Return the triangular factor of the triangle over rows, given side by side."""
+        folded: NDArray[np.float64] = _core.kernels.fold_examples(
+            triangle, parts, None, None, self._n_threads
+        )
         return folded
 
     def _keep(self, parts: Sequence[Floats]) -> None:
@@ -104,13 +106,12 @@ class TriangleStream:
             self._n_unchecked = self._n_failed
         else:
             self._n_unchecked -= 1
-        rows = block[0] if len(block) == 1 else np.concatenate(block, axis=1, dtype=np.float64)
-        self._triangle = self.reduced(self._triangle, np.asarray(rows, dtype=np.float64))
+        self._triangle = self.reduced(self._triangle, block)
 
     def _safe_gram(self, block: Sequence[Floats]) -> NDArray[np.float64] | None:
         """Return the Gram matrix of a block if nothing is lost by it."""
         gram: NDArray[np.float64] = _core.kernels.cross_products(block, None, self._n_threads)
-        factor = scaled_cholesky(gram)
+        factor = scaled_cholesky(gram, self._n_threads)
         if factor is None or not factor.is_safe:
             return None
         if any_beside_zero(block, factor.alive):
