@@ -327,6 +327,21 @@ def test_kernel_refuses(level: str) -> None:
     with pytest.raises(ValueError, match="networks must be two-dimensional"):
         _core.kernels.fold_examples(square, [rows[0]], None, None, 1)
     single: Any = square.astype(np.float32)
-    for triangle, others in [(single, rows), (square, rows.T)]:
-        with pytest.raises(TypeError, match="incompatible function arguments"):
-            _core.kernels.fold_examples(triangle, [others], None, None, 1)
+    with pytest.raises(TypeError, match="incompatible function arguments"):
+        _core.kernels.fold_examples(single, [rows], None, None, 1)
+    for order in ([0, 1], [0, 1, 1], [0, 1, 3]):
+        with pytest.raises(ValueError, match="must be a permutation of the columns"):
+            _core.kernels.fold_examples(square, [rows], None, np.array(order), 1)
+    with pytest.raises(ValueError, match="n_threads must be at least 1"):
+        _core.kernels.fold_examples(square, [rows], None, None, 0)
+
+
+def test_kernel_reads_networks_where_they_lie(level: str) -> None:
+    random = np.random.default_rng(10)
+    x = np.asfortranarray(random.standard_normal((300, 20)).astype(np.float32))
+    y = random.standard_normal((600, 15))[::2]
+    order = random.permutation(35)
+    means = [random.standard_normal(20), random.standard_normal(15)]
+    one = _core.kernels.fold_examples(np.zeros((35, 35)), [x, y], means, order, 2)
+    columns = np.hstack([x - means[0], y - means[1]])[:, order]
+    np.testing.assert_allclose(one.T @ one, columns.T @ columns, rtol=0, atol=1e-10)

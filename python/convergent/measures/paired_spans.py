@@ -16,7 +16,7 @@ from convergent.statistics.triangle_stream import any_beside_zero
 
 FACTOR_ACCURACY = 5e-11
 MOMENTS_ACCURACY = 1e-6
-_TRIAL_EXAMPLES = 4  # per unit, that tell whether the Gram matrix will do
+_TRIAL_EXAMPLES = 2  # per unit, that tell whether the Gram matrix will do
 _CONSTANT = 10.0  # roundings of a unit's norm that are left of a constant one without its mean
 
 
