@@ -66,12 +66,27 @@ def same_sets(one: Any, other: Any) -> None:
         assert one == other
 
 
+def dependent_pair(n_examples: int, n_units: int) -> tuple[Matrix, Matrix]:
+    """Two such networks, a fifth of whose units are copies of others."""
+    x, y = graded_pair(n_examples, n_units)
+    for units in (x, y):
+        units[:, n_units // 5 : 2 * (n_units // 5)] = units[:, : n_units // 5]
+    return x, y
+
+
+def low_rank_pair(n_examples: int, n_units: int) -> tuple[Matrix, Matrix]:
+    """Two networks that mix the same half as many directions: all is dependent, all matches."""
+    rng = np.random.default_rng(n_units)
+    shared = rng.standard_normal((n_examples, n_units // 2))
+    x, y = (shared @ rng.standard_normal((n_units // 2, n_units)) for _ in range(2))
+    return x, y
+
+
 def contenders(x: Matrix, y: Matrix, *, on_examples: bool, on_triangle: bool) -> dict[str, Any]:
     """Return ours, the peers, and the parts that bound them."""
     n_x, n_y = x.shape[1], y.shape[1]
     joint = np.asfortranarray(np.hstack([x, y]))
-    triangle = cv.Factor([n_x, n_y]).update([x, y]).triangle()
-    matcher = cv.SubspaceMatcher.from_factor(triangle, n_x, n_examples=x.shape[0])
+    matcher = cv.SubspaceMatcher(x, y)
     found: dict[str, Any] = {"convergent": lambda: sets(cv.max_match(x, y, EPSILONS))}
     if on_examples:
         found["lstsq a pass"] = lambda: least_squares(x, y)
@@ -79,20 +94,64 @@ def contenders(x: Matrix, y: Matrix, *, on_examples: bool, on_triangle: bool) ->
         found["QR, lstsq a pass on R"] = lambda: least_squares_on_triangle(x, y)
     return found | {
         "(factored already)": lambda: sets(matcher.max_match(EPSILONS)),
-        "(Factor alone)": lambda: cv.Factor([n_x, n_y]).update([x, y]).triangle()[0, 0],
         "(LAPACK geqrf alone)": lambda: lapack.dgeqrf(joint, lwork=64 * (n_x + n_y))[0][0, 0],
         "(Z.T @ Z alone)": lambda: (joint.T @ joint)[0, 0],
     }
 
 
+def race_levels(session: Session, x: Matrix, y: Matrix, title: str) -> None:
+    """Race every unit's level beside five epsilons; both factor the activations first."""
+    epsilons = np.array(EPSILONS)
+
+    def curve() -> Matrix:
+        return cv.SubspaceMatcher(x, y).levels().similarity(epsilons)
+
+    def points() -> Matrix:
+        return np.array([match.similarity for match in cv.max_match(x, y, EPSILONS)])
+
+    matcher = cv.SubspaceMatcher(x, y)
+    session.race(
+        f"levels, {title}",
+        {
+            "every level": curve,
+            "five epsilons": points,
+            "(every level, factored already)": lambda: matcher.levels().similarity(epsilons),
+        },
+        np.testing.assert_array_equal,
+    )
+
+
+def race_least_squares(session: Session, x: Matrix, y: Matrix, title: str) -> None:
+    """Race five runs of Algorithm 1 on the examples, once: they take a minute or two."""
+    session.race(
+        f"maximum match, {title}, against least squares",
+        {
+            "convergent": lambda: sets(cv.max_match(x, y, EPSILONS)),
+            "lstsq a pass": lambda: least_squares(x, y),
+        },
+        same_sets,
+        runs=1,
+    )
+
+
 def run(session: Session) -> None:
-    """Race at three sizes."""
-    for n_examples, n_units in ((2_000, 64), (10_000, 256), (10_000, 512)):
-        x, y = graded_pair(n_examples, n_units)
+    """Race on units of three kinds and at three sizes."""
+    for kind, n_examples, n_units, pair in (
+        ("graded noise", 2_000, 64, graded_pair),
+        ("graded noise", 10_000, 256, graded_pair),
+        ("graded noise", 10_000, 512, graded_pair),
+        ("a fifth duplicated", 10_000, 512, dependent_pair),
+        ("low rank", 10_000, 512, low_rank_pair),
+    ):
+        x, y = pair(n_examples, n_units)
+        title = f"{kind}, {n_examples} x ({n_units} + {n_units})"
         session.race(
-            f"maximum match, {n_examples} x ({n_units} + {n_units}), {len(EPSILONS)} epsilons",
+            f"maximum match, {title}, {len(EPSILONS)} epsilons",
             contenders(x, y, on_examples=n_units < 256, on_triangle=n_units < 512),
             same_sets,
-            runs=3,
-            limit="2 n p^2 operations of the QR (LAPACK's geqrf); half as many in Z.T @ Z",
+            limit="n p^2 operations of the cross-products (Z.T @ Z), or 2 n p^2 of a QR (geqrf)",
         )
+        if n_units == 512:
+            race_levels(session, x, y, title)
+        if n_units == 512 and pair is graded_pair and session.long:
+            race_least_squares(session, x, y, title)

@@ -15,6 +15,7 @@ from typing import Any
 
 from convergent import _core
 
+BLAS_REST = 0.1  # seconds for which threads of a BLAS may spin on after their work
 PACKAGES = ("convergent", "numpy", "scipy", "scikit-learn", "lapjv", "lapx")
 
 
@@ -37,6 +38,8 @@ class Session:
     """Runs races, prints them, keeps the rows for the JSON file."""
 
     runs: int = 5
+    long: bool = False
+    """Whether sizes that take minutes are wanted."""
     rows: list[Row] = field(default_factory=list)
     limits: list[dict[str, str]] = field(default_factory=list)
 
@@ -63,6 +66,7 @@ class Session:
         times: dict[str, list[float]] = {name: [] for name in contenders}
         for _ in range(runs):
             for name, contender in contenders.items():
+                time.sleep(BLAS_REST)
                 start = time.perf_counter()
                 contender()
                 times[name].append(time.perf_counter() - start)

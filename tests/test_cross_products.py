@@ -171,6 +171,43 @@ def test_scaled_cholesky() -> None:
         assert scaled_cholesky(np.diag([1.0, bad])) is None
 
 
+@pytest.mark.parametrize("n_units", [1, 64, 127, 128, 129, 300, 641])
+def test_cholesky_of_any_size_for_any_threads(level: str, n_units: int) -> None:
+    random = np.random.default_rng(n_units)
+    rows = np.maximum(random.standard_normal((4 * n_units, n_units)), 0.0)
+    rows *= 10.0 ** random.integers(-3, 4, n_units)
+    gram = rows.T @ rows
+    one, many = (scaled_cholesky(gram, n_threads) for n_threads in (1, 3))
+    assert one is not None
+    assert many is not None
+    np.testing.assert_array_equal(one.triangle, many.triangle)
+    np.testing.assert_array_equal(one.triangle, np.triu(one.triangle))
+    expected = np.linalg.cholesky(gram / one.norms / one.norms[:, np.newaxis]).T
+    np.testing.assert_allclose(one.triangle, expected, rtol=0, atol=1e-12)
+    inverse = np.linalg.inv(expected.T @ expected)
+    norm = np.abs(inverse).sum(axis=0).max()
+    assert norm / 3 <= one.inverse_norm <= norm * (1 + 1e-9)
+    others = random.standard_normal((4 * n_units, 70))
+    others /= np.linalg.norm(others, axis=0)
+    cross = np.asfortranarray((rows / one.norms).T @ others)
+    for n_threads in (1, 3):
+        found = _core.kernels.project_on_triangle(one.triangle, cross, n_threads)
+        coefficients, residuals, weights = found
+        np.testing.assert_allclose(coefficients, np.linalg.solve(expected.T, cross), atol=1e-10)
+        np.testing.assert_allclose(residuals, 1 - (coefficients**2).sum(axis=0), atol=1e-12)
+        on_units = np.abs(np.linalg.solve(expected, coefficients)).sum(axis=0)
+        np.testing.assert_allclose(weights, on_units, rtol=1e-8)
+
+
+def test_cholesky_kernels_refuse(level: str) -> None:
+    with pytest.raises(ValueError, match="must be square"):
+        _core.kernels.scaled_cholesky(np.ones((2, 3), order="F"), 1)
+    with pytest.raises(ValueError, match="n_threads must be at least 1"):
+        _core.kernels.scaled_cholesky(np.eye(2, order="F"), 0)
+    with pytest.raises(ValueError, match="shapes that agree"):
+        _core.kernels.project_on_triangle(np.eye(2, order="F"), np.ones((3, 4), order="F"), 1)
+
+
 def test_merging_in_any_order_changes_no_decision() -> None:
     random = np.random.default_rng(4)
     causes = np.maximum(random.standard_normal((20_000, 40)), 0.0)

@@ -104,6 +104,7 @@ ScaledCholesky scaled_cholesky(const Eigen::Ref<const MatrixXd>& gram, int n_thr
         }
     }
     result.positive_definite = factor_in_place(result.triangle, n_threads, stop);
+    result.triangle.triangularView<Eigen::StrictlyLower>().setZero();
     if (!result.positive_definite || n == 0) return result;
     result.inverse_norm = estimate_inverse_norm(result.triangle);
     result.positive_definite = std::isfinite(result.inverse_norm);
