@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from bench.harness import Session
 from tests.reference.minimal_match import Problem
 
 Matrix = NDArray[np.float64]
+Maker = Callable[[int], tuple[Matrix, Matrix]]
 EPSILON = 0.5
 
 

@@ -109,11 +109,12 @@ def test_a_limit_is_admitted() -> None:
     assert len(everything.matches) == 6
 
 
-def large_matcher() -> cv.SubspaceMatcher:
+def large_matcher(n_units: int = 300) -> cv.SubspaceMatcher:
     random = np.random.default_rng(1)
-    shared = random.standard_normal((1200, 150))
-    x, y = shared @ random.standard_normal((150, 300)), shared @ random.standard_normal((150, 300))
-    noise = 4.0 * random.standard_normal((2, 1200, 300))
+    shared = random.standard_normal((4 * n_units, n_units // 2))
+    x, y = (shared @ random.standard_normal((n_units // 2, n_units)) for _ in range(2))
+    scale = 4.0 * np.sqrt(n_units / 300)
+    noise = scale * random.standard_normal((2, 4 * n_units, n_units))
     return cv.SubspaceMatcher(x + noise[0], y + noise[1])
 
 
@@ -141,28 +142,58 @@ def test_errors_of_progress_are_raised() -> None:
 
 
 INTERRUPT = """
-import os, signal, threading, time
+import os, signal, sys, threading, time
 from tests.test_minimal_match_border import large_matcher
 
-matcher = large_matcher()
+matcher = large_matcher(int(sys.argv[1]))
 sent = []
 def interrupt():
     sent.append(time.monotonic())
     os.kill(os.getpid(), signal.SIGINT)
-threading.Timer(0.5, interrupt).start()
+threading.Timer(float(sys.argv[2]), interrupt).start()
 try:
-    matcher.simple_matches(0.5, n_orders=1000)
+    matcher.simple_matches(0.5, n_orders=1000, n_threads=2)
     print("finished")
 except KeyboardInterrupt:
     print("interrupted", time.monotonic() - sent[0])
 """
 
 
-def test_interrupt() -> None:
-    """A thousand orders are minutes of work."""
+@pytest.mark.parametrize(
+    ("n_units", "seconds"), [("300", "0.5"), ("600", "0.1"), ("600", "0.4"), ("600", "1.5")]
+)
+def test_interrupt(n_units: str, seconds: str) -> None:
+    """A thousand orders are minutes of work; the larger ones are inverting, or copying rows."""
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPT], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", INTERRUPT, n_units, seconds],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
-    word, seconds = done.stdout.split()
+    word, answered_after = done.stdout.split()
     assert word == "interrupted"
-    assert float(seconds) < 5.0
+    assert float(answered_after) < 1.0
+
+
+HALT = """
+import time
+from tests.test_minimal_match_border import large_matcher
+
+matcher = large_matcher(600)
+asked = []
+def stop(description, done, total):
+    asked.append(time.monotonic())
+    return False
+found = matcher.simple_matches(0.5, n_orders=1000, progress=stop)
+print(found.complete, time.monotonic() - asked[0])
+"""
+
+
+def test_progress_is_heeded_at_once() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HALT], capture_output=True, text=True, check=True, timeout=120
+    )
+    complete, answered_after = done.stdout.split()
+    assert complete == "False"
+    assert float(answered_after) < 1.0

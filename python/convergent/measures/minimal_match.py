@@ -108,7 +108,7 @@ def min_match(
         return None
     wanted = np.zeros(tried.size, dtype=np.bool_)
     wanted[place] = True
-    members, _, _, _ = _core.kernels.minimal_matches(
+    members, *_ = _core.kernels.minimal_matches(
         live.spans[0].parts,
         live.spans[1].parts,
         live.threshold(epsilon),
@@ -139,7 +139,7 @@ def all_min_matches(live: LiveUnits, unit: object, epsilon: float, limit: int) -
         return MinMatches(() if match is None else (match,), True)
     if live.spans is None:
         return MinMatches((), True)
-    members, complete = _core.kernels.all_minimal_matches(
+    members, complete, _ = _core.kernels.all_minimal_matches(
         live.spans[0].parts,
         live.spans[1].parts,
         live.threshold(epsilon),
@@ -169,7 +169,7 @@ def simple_matches(
     generator = np.random.default_rng(seed)
     orders = np.stack([generator.permutation(n_live) for _ in range(n_orders)]).astype(np.int64)
     tick = None if progress is None else lambda n: progress("simple matches", n, n_orders * n_live)
-    members, _, of_units, halted = _core.kernels.minimal_matches(
+    members, _, of_units, halted, _ = _core.kernels.minimal_matches(
         live.spans[0].parts,
         live.spans[1].parts,
         live.threshold(epsilon),
