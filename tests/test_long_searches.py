@@ -21,12 +21,12 @@ EPSILON = 0.5
 
 
 @cache
-def large_matcher() -> cv.SubspaceMatcher:
-    """400 and 400 units; at `EPSILON` nearly every unit has a minimal match of its own."""
+def large_matcher(n_units: int = 400) -> cv.SubspaceMatcher:
+    """As many units each; at `EPSILON` nearly every unit has a minimal match of its own."""
     random = np.random.default_rng(1)
-    shared = random.standard_normal((1200, 200))
-    x, y = shared @ random.standard_normal((200, 400)), shared @ random.standard_normal((200, 400))
-    noise = 4.0 * random.standard_normal((2, 1200, 400))
+    shared = random.standard_normal((3 * n_units, n_units // 2))
+    x, y = (shared @ random.standard_normal((n_units // 2, n_units)) for _ in range(2))
+    noise = np.sqrt(n_units / 25) * random.standard_normal((2, 3 * n_units, n_units))
     return cv.SubspaceMatcher(x + noise[0], y + noise[1])
 
 
@@ -162,7 +162,7 @@ def interrupt():
 before = matcher.simple_matches(0.1, n_orders=2)
 for _ in range(3):
     sent = []
-    threading.Timer(0.5, interrupt).start()
+    threading.Timer({delay}, interrupt).start()
     try:
         {call}
         print("finished")
@@ -174,23 +174,29 @@ print("usable", repr(after) == repr(before) and after.of_unit == before.of_unit)
 SMALL = "matcher = cv.SubspaceMatcher(np.eye(9)[:, :6], np.eye(9)[:, 2:])"
 LONG_SPAN = f"{SMALL}; span = long_span(2500)"
 LARGE = "matcher = large_matcher()"
+LARGER = "matcher = large_matcher(700)"
+ORDERS = "matcher.simple_matches(EPSILON, n_orders=1000)"
 
 
 @pytest.mark.parametrize(
-    ("setup", "call"),
+    ("setup", "call", "delay"),
     [
-        (LONG_SPAN, "_core.kernels.max_match(span, span, np.linspace(0.99, 0.01, 2500))"),
-        (LONG_SPAN, "_core.kernels.match_levels(span, span)"),
-        (LARGE, "matcher.simple_matches(EPSILON, n_orders=1000)"),
-        (LARGE, "matcher.simple_matches(EPSILON, n_orders=1000, progress=lambda *_: None)"),
-        (LARGE, "matcher.all_min_matches(('x', 0), EPSILON, limit=100_000)"),
+        (LONG_SPAN, "_core.kernels.max_match(span, span, np.linspace(0.99, 0.01, 2500))", 0.5),
+        (LONG_SPAN, "_core.kernels.match_levels(span, span)", 0.5),
+        (LARGE, ORDERS, 0.5),
+        (LARGE, "matcher.simple_matches(EPSILON, n_orders=1000, progress=lambda *_: None)", 0.5),
+        (LARGE, "matcher.all_min_matches(('x', 0), EPSILON, limit=100_000)", 0.5),
+        (LARGER, ORDERS, 0.05),  # while the first order is being set up
+        (LARGER, ORDERS, 1.5),
     ],
-    ids=["max_match", "levels", "simple_matches", "with progress", "all_min_matches"],
+    ids=["max_match", "levels", "simple", "with progress", "all", "early", "larger"],
 )
-def test_interrupt_is_answered_within_a_second(setup: str, call: str, tmp_path: Path) -> None:
+def test_interrupt_is_answered_within_a_second(
+    setup: str, call: str, delay: float, tmp_path: Path
+) -> None:
     """Each call is many seconds or minutes of work."""
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPT.format(setup=setup, call=call)],
+        [sys.executable, "-c", INTERRUPT.format(setup=setup, call=call, delay=delay)],
         env=environment(tmp_path),
         capture_output=True,
         text=True,

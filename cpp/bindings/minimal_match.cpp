@@ -81,19 +81,25 @@ py::tuple minimal_matches_of_arrays(const py::tuple& x_span, const py::tuple& y_
     }
     const std::vector<RemovalOrder> rows = orders_of(orders, n_units);
     const std::vector<char> flags(wanted.begin(), wanted.end());
-    std::vector<FoundMatch> found;
+    MinimalMatches found{{}, 0.0};
     std::atomic<std::ptrdiff_t> n_done{0};
     StopToken halt;
     run_interruptible(
         [&](const StopToken& stop) {
-            const MatchCascade maximum = maximum_of(x, y, epsilon, stop);
-            found = minimal_matches(maximum, epsilon, flags, rows, n_threads, stop, halt, n_done);
+            try {
+                const StopToken either(stop, halt);
+                const MatchCascade maximum = maximum_of(x, y, epsilon, either);
+                found =
+                    minimal_matches(maximum, epsilon, flags, rows, n_threads, stop, halt, n_done);
+            } catch (const Interrupted&) {
+                if (stop.requested()) throw;  // else it was halted before anything was found
+            }
         },
         [&] {
             if (!progress.is_none() && progress(n_done.load()).is(py::bool_(false))) halt.request();
         });
-    py::tuple arrays = arrays_of(found, n_units);
-    return py::make_tuple(arrays[0], arrays[1], arrays[2], halt.requested());
+    py::tuple arrays = arrays_of(found.matches, n_units);
+    return py::make_tuple(arrays[0], arrays[1], arrays[2], halt.requested(), found.margin);
 }
 
 py::tuple all_minimal_matches_of_arrays(const py::tuple& x_span, const py::tuple& y_span,
@@ -106,13 +112,13 @@ py::tuple all_minimal_matches_of_arrays(const py::tuple& x_span, const py::tuple
     if (rows.size() != 1 || unit < 0 || unit >= n_units) {
         throw py::value_error("there must be one order, and the unit be one of them");
     }
-    AllMatches result;
+    AllMatches result{{}, true, 0.0};
     run_interruptible([&](const StopToken& stop) {
         result = all_minimal_matches(maximum_of(x, y, epsilon, stop), epsilon, unit, rows[0],
                                      n_limit, n_searches, stop);
     });
     py::tuple arrays = arrays_of(result.matches, n_units);
-    return py::make_tuple(arrays[0], result.complete);
+    return py::make_tuple(arrays[0], result.complete, result.margin);
 }
 
 }  // namespace
@@ -123,13 +129,13 @@ void bind_minimal_match(py::module_& m) {
     m.def("minimal_matches", &minimal_matches_of_arrays, py::arg("x"), py::arg("y"),
           py::arg("epsilon"), py::arg("wanted"), py::arg("orders").noconvert(),
           py::arg("n_threads"), py::arg("progress"),
-          "Minimal matches: membership (n_found, n_units), order and units of each, and whether "
-          "the search was halted.");
+          "Minimal matches: membership (n_found, n_units), order and units of each, whether the "
+          "search was halted, and the least |distance - epsilon| of its decisions.");
     m.def("all_minimal_matches", &all_minimal_matches_of_arrays, py::arg("x"), py::arg("y"),
           py::arg("epsilon"), py::arg("unit"), py::arg("order").noconvert(), py::arg("n_limit"),
           py::arg("n_searches"),
-          "All minimal matches of one unit: membership (n_found, n_units), and whether all were "
-          "found.");
+          "All minimal matches of one unit: membership (n_found, n_units), whether all were "
+          "found, and the least |distance - epsilon| of the search's decisions.");
 }
 
 }  // namespace convergent::border

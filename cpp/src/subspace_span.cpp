@@ -179,12 +179,35 @@ void ActiveSpan::remove(const std::vector<char>& leaving, const std::vector<char
     shrink_to(static_cast<std::ptrdiff_t>(basis_.size()), stop);
 }
 
-void ActiveSpan::inverse(Eigen::MatrixXd& precision, Eigen::MatrixXd& coefficients) const {
+void ActiveSpan::inverse(Eigen::MatrixXd& precision, Eigen::MatrixXd& coefficients,
+                         const StopToken& stop) const {
+    constexpr std::ptrdiff_t kBlock = 64;
     const Eigen::MatrixXd triangle = basis_columns_.matrix(rank_);
-    const Eigen::MatrixXd inverse_triangle =
-        triangle.triangularView<Eigen::Upper>().solve(Eigen::MatrixXd::Identity(rank_, rank_));
-    precision.noalias() = inverse_triangle * inverse_triangle.transpose();
-    coefficients.noalias() = inverse_triangle * other_columns_.matrix(rank_);
+    Eigen::MatrixXd inverse = Eigen::MatrixXd::Identity(rank_, rank_);
+    for (std::ptrdiff_t begin = 0; begin < rank_; begin += kBlock) {
+        stop.check();
+        const std::ptrdiff_t n = std::min(kBlock, rank_ - begin), end = begin + n;
+        auto columns = inverse.block(0, begin, end, n);
+        triangle.topLeftCorner(end, end).triangularView<Eigen::Upper>().solveInPlace(columns);
+    }
+    precision.resize(rank_, rank_);
+    for (std::ptrdiff_t begin = 0; begin < rank_; begin += kBlock) {
+        stop.check();
+        const std::ptrdiff_t n = std::min(kBlock, rank_ - begin), end = begin + n;
+        const std::ptrdiff_t n_right = rank_ - begin;
+        precision.block(0, begin, end, n).noalias() =
+            inverse.block(0, begin, end, n_right) *
+            inverse.block(begin, begin, n, n_right).transpose();
+        precision.block(begin, 0, n, begin) = precision.block(0, begin, begin, n).transpose();
+    }
+    const Eigen::MatrixXd others = other_columns_.matrix(rank_);
+    coefficients.resize(rank_, others.cols());
+    for (std::ptrdiff_t begin = 0; begin < others.cols(); begin += kBlock) {
+        stop.check();
+        const std::ptrdiff_t n = std::min(kBlock, others.cols() - begin);
+        coefficients.middleCols(begin, n).noalias() =
+            inverse.triangularView<Eigen::Upper>() * others.middleCols(begin, n);
+    }
 }
 
 /// Drops the columns of units that left; returns the positions of the basis units that stay.

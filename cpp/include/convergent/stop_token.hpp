@@ -15,8 +15,15 @@ class Interrupted : public std::exception {
 /// second.
 class StopToken {
  public:
+    StopToken() = default;
+    /// Requested when either of two others is, which must outlive it.
+    StopToken(const StopToken& first, const StopToken& second) : sources_{&first, &second} {}
+
     void request() noexcept { requested_.store(true, std::memory_order_relaxed); }
-    bool requested() const noexcept { return requested_.load(std::memory_order_relaxed); }
+    bool requested() const noexcept {
+        if (requested_.load(std::memory_order_relaxed)) return true;
+        return sources_[0] && (sources_[0]->requested() || sources_[1]->requested());
+    }
 
     /// Throws Interrupted when a stop was requested.
     void check() const {
@@ -25,6 +32,7 @@ class StopToken {
 
  private:
     std::atomic<bool> requested_{false};
+    const StopToken* sources_[2] = {nullptr, nullptr};
 };
 
 }  // namespace convergent

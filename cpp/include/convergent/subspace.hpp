@@ -109,7 +109,8 @@ class ActiveSpan {
     bool independent() const { return dependent_.empty(); }
     /// The inverse Gram matrix of the basis units, (rank, rank), and the coefficients of the other
     /// network's units on them, (rank, n_others); both overwritten.
-    void inverse(Eigen::MatrixXd& precision, Eigen::MatrixXd& coefficients) const;
+    void inverse(Eigen::MatrixXd& precision, Eigen::MatrixXd& coefficients,
+                 const StopToken& stop) const;
 
  private:
     std::vector<std::ptrdiff_t> keep_units(const std::vector<char>& leaving,

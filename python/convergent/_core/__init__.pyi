@@ -61,7 +61,7 @@ class Kernels(Protocol):
         orders: Indices,
         n_threads: int,
         progress: Callable[[int], object] | None,
-    ) -> tuple[Flags, list[int], list[list[int]], bool]: ...
+    ) -> tuple[Flags, list[int], list[list[int]], bool, float]: ...
     def all_minimal_matches(
         self,
         x: Span,
@@ -71,7 +71,7 @@ class Kernels(Protocol):
         order: Indices,
         n_limit: int,
         n_searches: int,
-    ) -> tuple[Flags, bool]: ...
+    ) -> tuple[Flags, bool, float]: ...
     def shared_response(
         self,
         networks: Sequence[Floats],

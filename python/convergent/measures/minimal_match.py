@@ -121,7 +121,7 @@ def min_match(
         return None
     wanted = np.zeros(tried.size, dtype=np.bool_)
     wanted[place] = True
-    members, _, _, _ = _core.kernels.minimal_matches(
+    members, *_, margin = _core.kernels.minimal_matches(
         live.spans[0].parts,
         live.spans[1].parts,
         live.threshold(epsilon),
@@ -130,7 +130,7 @@ def min_match(
         1,
         None,
     )
-    return live.match(members[0], epsilon) if len(members) else None
+    return live.match(members[0], epsilon, margin) if len(members) else None
 
 
 def _match_of_dead_unit(live: LiveUnits, unit: object, epsilon: float) -> Match | None:
@@ -152,7 +152,7 @@ def all_min_matches(live: LiveUnits, unit: object, epsilon: float, limit: int) -
         return MinMatches(() if match is None else (match,), True)
     if live.spans is None:
         return MinMatches((), True)
-    members, complete = _core.kernels.all_minimal_matches(
+    members, complete, margin = _core.kernels.all_minimal_matches(
         live.spans[0].parts,
         live.spans[1].parts,
         live.threshold(epsilon),
@@ -161,7 +161,7 @@ def all_min_matches(live: LiveUnits, unit: object, epsilon: float, limit: int) -
         limit,
         _SEARCHES_PER_MATCH * limit,
     )
-    return MinMatches(tuple(live.match(row, epsilon) for row in members), complete)
+    return MinMatches(tuple(live.match(row, epsilon, margin) for row in members), complete)
 
 
 def simple_matches(
@@ -187,7 +187,7 @@ def simple_matches(
     orders = np.stack([generator.permutation(n_live) for _ in range(n_orders)]).astype(np.int64)
     total = n_orders * n_live
     tick = None if progress is None else lambda n: progress("simple matches", n, total)
-    members, _, of_units, halted = _core.kernels.minimal_matches(
+    members, _, of_units, halted, margin = _core.kernels.minimal_matches(
         live.spans[0].parts,
         live.spans[1].parts,
         live.threshold(epsilon),
@@ -198,7 +198,7 @@ def simple_matches(
     )
     if progress is not None and not halted:
         progress("simple matches", total, total)
-    found = _merged(live, members, of_units, epsilon, not halted)
+    found = _merged(live, members, of_units, epsilon, margin, not halted)
     return found if live.dead_units != "match" else _with_dead(live, found, epsilon)
 
 
@@ -221,6 +221,7 @@ def _merged(
     members: Flags,
     of_units: Sequence[Sequence[int]],
     epsilon: float,
+    margin: float,
     complete: bool,
 ) -> SimpleMatches:
     rows: dict[bytes, int] = {}
@@ -240,7 +241,7 @@ def _merged(
         found = place[rows[np.packbits(row).tobytes()]]
         for unit in units:
             of_unit.setdefault(live.name(unit), set()).add(found)
-    matches = tuple(live.match(distinct[i], epsilon) for i in ranking)
+    matches = tuple(live.match(distinct[i], epsilon, margin) for i in ranking)
     sizes = np.array([match.x.size + match.y.size for match in matches], dtype=np.intp)
     named = {unit: tuple(sorted(found)) for unit, found in sorted(of_unit.items())}
     return SimpleMatches(matches, sizes, named, complete)
