@@ -116,11 +116,7 @@ def centred_similarity(statistics: cv.Statistics, epsilon: float) -> dict[str, f
         assert layer.factor is not None
         values = []
         for i, j in combinations(range(len(layer.networks)), 2):
-            matcher = cv.SubspaceMatcher.from_factor(
-                layer.factor.triangle((i, j), center=True),
-                layer.widths[i],
-                n_examples=layer.factor.n_examples,
-            )
+            matcher = cv.SubspaceMatcher.from_factor(layer.factor, networks=(i, j), center=True)
             values.append(matcher.similarity(epsilon))
         found[name] = float(np.mean(values))
     return found

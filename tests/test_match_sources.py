@@ -186,3 +186,18 @@ def test_same_bits_for_any_threads(level: str) -> None:
         one, many = (cv.SubspaceMatcher(x, y, n_threads=n).levels() for n in (1, 3))
         np.testing.assert_array_equal(one.x, many.x)
         np.testing.assert_array_equal(one.y, many.y)
+
+
+@pytest.mark.parametrize("center", [False, True])
+def test_a_streaming_factor_is_as_good_as_the_activations(center: bool) -> None:
+    random = np.random.default_rng(5)
+    x, y, z = (random.standard_normal((300, 8)) + 1.0 for _ in range(3))
+    z[:, :5] = x[:, :5] + 0.3 * z[:, :5]
+    factor = cv.Factor([8, 8, 8]).update([z, y, x])
+    matcher = cv.SubspaceMatcher.from_factor(factor, networks=(2, 0), center=center)
+    expected = cv.SubspaceMatcher(x, z, center=center)
+    for match, other in zip(matcher.max_match(EPSILONS), expected.max_match(EPSILONS)):
+        assert sets(match) == sets(other)
+    triangle = factor.triangle((2, 0), center=center)
+    plain = cv.SubspaceMatcher.from_factor(triangle, 8)
+    assert sets(plain.max_match(0.4)) == sets(expected.max_match(0.4))

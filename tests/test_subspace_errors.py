@@ -66,11 +66,11 @@ def test_bad_dead_units() -> None:
 @pytest.mark.parametrize(
     ("triangle", "n_x", "n_examples", "error", "message"),
     [
-        (np.eye(3)[:2], 1, 5, ValueError, r"`triangle` must be square, got shape \(2, 3\)"),
-        (np.ones((3, 3)), 1, 5, ValueError, "`triangle` must be zero below its diagonal"),
-        (np.eye(3) * np.nan, 1, 5, ValueError, "`triangle` must be finite, got 9 NaN"),
-        (np.eye(3) * 1j, 1, 5, TypeError, "`triangle` must be real, got complex"),
-        (np.eye(1), 1, 5, ValueError, "`triangle` must hold units of two networks, got 1"),
+        (np.eye(3)[:2], 1, 5, ValueError, r"`factor` must be square, got shape \(2, 3\)"),
+        (np.ones((3, 3)), 1, 5, ValueError, "`factor` must be zero below its diagonal"),
+        (np.eye(3) * np.nan, 1, 5, ValueError, "`factor` must be finite, got 9 NaN"),
+        (np.eye(3) * 1j, 1, 5, TypeError, "`factor` must be real, got complex"),
+        (np.eye(1), 1, 5, ValueError, "`factor` must hold units of two networks, got 1"),
         (np.eye(3), 0, 5, ValueError, "`n_x` must be between 1 and 2, got 0"),
         (np.eye(3), 3, 5, ValueError, "`n_x` must be between 1 and 2, got 3"),
         (np.eye(3), 1.5, 5, TypeError, "`n_x` must be a whole number, got 1.5"),
@@ -82,6 +82,25 @@ def test_bad_factor(
 ) -> None:
     with pytest.raises(error, match=message):
         cv.SubspaceMatcher.from_factor(triangle, n_x, n_examples=n_examples)
+
+
+FACTOR = cv.Factor([2, 2]).update([GOOD[:, :2], GOOD[:, :2]])
+
+
+@pytest.mark.parametrize(
+    ("factor", "options", "message"),
+    [
+        (FACTOR, {"n_x": 2}, "`n_x` and `n_examples` go with an array; a Factor knows them"),
+        (FACTOR, {"n_examples": 2}, "`n_x` and `n_examples` go with an array"),
+        (FACTOR, {"networks": (0, 2)}, "`networks` must be between 0 and 1, got 2"),
+        (FACTOR, {"networks": 1}, "`networks` must be a pair of networks, got 1"),
+        (np.eye(4), {"n_x": 2, "center": True}, "`center` goes with a Factor"),
+        (cv.Factor([2, 2]), {}, "the factor must have taken in examples, got none"),
+    ],
+)
+def test_what_does_not_go_together(factor: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        cv.SubspaceMatcher.from_factor(factor, **options)
 
 
 def kernel_span(**changed: Any) -> Any:

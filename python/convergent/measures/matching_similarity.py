@@ -218,12 +218,7 @@ def _matcher_of_all(
         factor.take([positions_view(batch["x"]), positions_view(batch["y"])])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeadUnitWarning)
-        return SubspaceMatcher.from_factor(
-            factor.triangle(center=center),
-            x.shape[1],
-            n_examples=factor.n_examples,
-            dead_units=dead_units,
-        )
+        return SubspaceMatcher.from_factor(factor, dead_units=dead_units, center=center)
 
 
 def _activation_pair(x: Any, y: Any) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -136,11 +136,7 @@ def _of_all_positions(layer: Layer, i: int, j: int) -> SubspaceMatcher:
     statistics = layer.statistics
     if statistics.factor is None:
         raise ValueError("the statistics were collected without the triangular factor")
-    return SubspaceMatcher.from_factor(
-        statistics.factor.triangle((i, j)),
-        statistics.widths[i],
-        n_examples=statistics.factor.n_examples,
-    )
+    return SubspaceMatcher.from_factor(statistics.factor, networks=(i, j))
 
 
 def _of_draws(layer: Layer, i: int, j: int) -> Iterator[SubspaceMatcher]:
