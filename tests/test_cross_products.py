@@ -195,7 +195,7 @@ def test_cholesky_of_any_size_for_any_threads(level: str, n_units: int) -> None:
         coefficients, residuals, weights = found
         np.testing.assert_allclose(coefficients, np.linalg.solve(expected.T, cross), atol=1e-10)
         np.testing.assert_allclose(residuals, 1 - (coefficients**2).sum(axis=0), atol=1e-12)
-        on_units = np.abs(np.linalg.solve(expected, coefficients)).sum(axis=0)
+        on_units = np.linalg.norm(np.linalg.solve(expected, coefficients), axis=0)
         np.testing.assert_allclose(weights, on_units, rtol=1e-8)
 
 

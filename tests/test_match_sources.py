@@ -201,3 +201,21 @@ def test_a_streaming_factor_is_as_good_as_the_activations(center: bool) -> None:
     triangle = factor.triangle((2, 0), center=center)
     plain = cv.SubspaceMatcher.from_factor(triangle, 8)
     assert sets(plain.max_match(0.4)) == sets(expected.max_match(0.4))
+
+
+@pytest.mark.parametrize("n_examples", [900, 20_000])
+@pytest.mark.parametrize("offset", [0.0, 0.3])
+def test_the_allowance_for_rounding_is_generous(n_examples: int, offset: float) -> None:
+    """What the Gram matrix gets wrong is far below what it may: distances to 1e-10."""
+    random = np.random.default_rng(6)
+    causes = np.maximum(random.standard_normal((n_examples, 80)), 0.0) + offset
+    x, y = (causes @ random.standard_normal((80, 60)) for _ in range(2))
+    x += random.standard_normal(x.shape)
+    y[:, :20] = x[:, 20:40] + 0.03 * random.standard_normal((n_examples, 20))
+    y += 0.02 * random.standard_normal(y.shape)
+    by_products, by_reflections = (
+        through(route, x, y, False) for route in ("products", "reflections")
+    )
+    for one, other in zip(by_products.spans, by_reflections.spans):
+        away = np.abs(np.sqrt(one.residuals) - np.sqrt(other.residuals))
+        assert away.max() < 1e-12

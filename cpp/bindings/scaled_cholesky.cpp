@@ -58,7 +58,7 @@ void bind_scaled_cholesky(py::module_& m) {
     m.def("project_on_triangle", &project_on_triangle_of, py::arg("triangle").noconvert(),
           py::arg("cross").noconvert(), py::arg("n_threads"),
           "Coefficients of other units in a triangle's basis, their squared distances, and the "
-          "1-norms of their coefficients on the units.");
+          "norms of their coefficients on the units.");
 }
 
 }  // namespace convergent::border

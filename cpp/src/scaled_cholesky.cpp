@@ -127,7 +127,7 @@ void project_on_triangle(const Eigen::Ref<const MatrixXd>& triangle, int n_threa
         residuals.segment(first, count) = 1.0 - columns.colwise().squaredNorm().transpose().array();
         MatrixXd on_units = columns;
         triangle.triangularView<Eigen::Upper>().solveInPlace(on_units);
-        weights.segment(first, count) = on_units.cwiseAbs().colwise().sum().transpose();
+        weights.segment(first, count) = on_units.colwise().norm().transpose();
     });
 }
 

@@ -27,7 +27,7 @@ ScaledCholesky scaled_cholesky(const Eigen::Ref<const Eigen::MatrixXd>& gram, in
 /// Units beside a basis: given the triangle R of a network's units and their products `cross` with
 /// other units of norm 1, (n_units, n_others), which is overwritten by the others' coefficients
 /// R^-T cross in the orthonormal basis. residuals: (n_others), 1 - |coefficients|^2. weights:
-/// (n_others), the 1-norm of each one's coefficients on the units themselves.
+/// (n_others), the norm of each one's coefficients on the units themselves.
 void project_on_triangle(const Eigen::Ref<const Eigen::MatrixXd>& triangle, int n_threads,
                          const StopToken& stop, Eigen::Ref<Eigen::MatrixXd> cross,
                          Eigen::Ref<Eigen::VectorXd> residuals,

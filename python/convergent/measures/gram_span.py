@@ -13,7 +13,7 @@ _LARGEST_INVERSE = 1e4
 _HOPELESS_INVERSE = 1e7
 _UNIT_ROUNDING = float(np.finfo(np.float64).eps) / 2
 _STRIP = 128  # examples that the kernel adds up before it rounds to the sum
-_CAUTION = 40.0
+_CAUTION = 20.0  # times the error that roundings of either sign add up to
 
 
 def is_hopeless(gram: Matrix, n_x: int, n_threads: int) -> bool:
@@ -44,9 +44,11 @@ def both_spans_of_gram(
 
     Notes
     -----
-    With coefficients b of a unit on the other network's, an error e in every entry of the Gram
-    matrix changes the squared distance by at most ``e (1 + |b|_1)^2``, hence the distance d by half
-    of that over d. The error is taken to grow with the root of the number of roundings.
+    With coefficients b of a unit on the other network's, independent errors of size e in the
+    entries of the Gram matrix change the squared distance by about ``e (1 + |b|^2)``, hence the
+    distance d by half of that over d. The error grows with the root of the number of roundings;
+    measured ones stay below 0.4 times ``u (sqrt(n_examples / 128) + sqrt(n_units)) (1 + |b|)^2``, u
+    the unit rounding, of which twenty times are allowed for.
     """
     x = scaled_cholesky(gram[:n_x, :n_x], n_threads)
     y = scaled_cholesky(gram[n_x:, n_x:], n_threads)
