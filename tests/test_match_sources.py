@@ -148,12 +148,16 @@ def test_all_routes_give_the_same_distances(level: str, dtype: Any, center: bool
             )
 
 
-@pytest.mark.parametrize("kind", ["duplicates", "spanned", "few examples", "overflow", "tiny"])
+@pytest.mark.parametrize(
+    "kind", ["duplicates", "close", "spanned", "few examples", "overflow", "tiny"]
+)
 def test_products_are_not_used_where_they_lose_digits(kind: str) -> None:
     random = np.random.default_rng(2)
     x, y = (random.standard_normal((4000, 12)) for _ in range(2))
     if kind == "duplicates":
         x[:, 3] = x[:, 5] + 1e-6 * x[:, 6]
+    if kind == "close":  # no unit of y is the worse for it at first, but one may be later
+        x[:, 3] = x[:, 5] + 1e-3 * x[:, 6]
     if kind == "spanned":
         y[:, 2] = x[:, 1] + 1e-7 * y[:, 2]
     if kind == "few examples":
@@ -219,3 +223,17 @@ def test_the_allowance_for_rounding_is_generous(n_examples: int, offset: float) 
     for one, other in zip(by_products.spans, by_reflections.spans):
         away = np.abs(np.sqrt(one.residuals) - np.sqrt(other.residuals))
         assert away.max() < 1e-12
+
+
+def test_dependent_units_that_no_diagonal_tells() -> None:
+    """Each is far from the span of those before, and yet they are dependent to rounding."""
+    units = np.eye(60) - np.triu(np.ones((60, 60)), 1)
+    units /= np.linalg.norm(units, axis=0)
+    assert np.abs(np.diag(units)).min() > 0.1
+    assert np.linalg.matrix_rank(units) == 59
+    joint = np.zeros((63, 63))
+    joint[:60, :60] = units
+    joint[:, 60:] = np.random.default_rng(7).standard_normal((63, 3))
+    matcher = cv.SubspaceMatcher.from_factor(np.triu(joint), 60)
+    assert matcher._live.spans is not None
+    assert [span.triangle.shape[0] for span in matcher._live.spans] == [59, 3]
