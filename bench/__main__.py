@@ -18,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(names)}")
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each contender")
-    parser.add_argument("--long", action="store_true", help="sizes that take minutes, too")
+    parser.add_argument("--long", action="store_true", help="also the sizes that take minutes")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "latest.json")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.names) - set(names))

@@ -41,7 +41,7 @@ def test_shared_runs_are_algorithm_2(level: str, make: Maker, epsilon: float) ->
 
 @both_families
 @pytest.mark.parametrize("n_threads", [1, 3])
-def test_shared_runs_are_those_of_each_unit_by_itself(
+def test_runs_shared_by_threads_are_those_of_each_unit_by_itself(
     level: str, make: Maker, n_threads: int
 ) -> None:
     """Large enough for cascades that settle their rows on the way."""
