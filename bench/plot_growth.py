@@ -1,4 +1,7 @@
-"""Draw how simple matches grow with the units: ``python -m bench.plot_growth RESULTS.json FIGURE.png``."""
+"""Draw how simple matches grow with the units: ``python -m bench.plot_growth RESULTS.json ... FIGURE.png``.
+
+Where several results have the same row, the last one counts.
+"""
 
 from __future__ import annotations
 
@@ -29,16 +32,16 @@ def times(
     return sorted(found), [found[n_units] for n_units in sorted(found)]
 
 
-def growth(results: dict[str, Any]) -> Figure:
-    """Return the figure of a session's rows."""
-    figure = Figure(figsize=(7.0, 4.8), layout="constrained")
+def growth(rows: list[dict[str, Any]], machine: dict[str, Any]) -> Figure:
+    """Return the figure of what was timed on a machine."""
+    figure = Figure(figsize=(7.0, 5.4), layout="constrained")
     axes = figure.add_subplot()
     for name, color in COLORS.items():
         race = re.escape(race_title(name, 0)).replace(r"0\ \+\ 0", r"(\d+) \+ \d+")
         literal = rf"Algorithm 2 for each unit, {name}, (\d+) \+ \d+ units"
         for pattern, styles in ((race, STYLES), (literal, LITERAL)):
             for contender, style in styles.items():
-                sizes, seconds = times(results["rows"], pattern, contender)
+                sizes, seconds = times(rows, pattern, contender)
                 axes.plot(sizes, seconds, style, color=color, label=f"{name}: {contender}", ms=4)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
@@ -47,17 +50,18 @@ def growth(results: dict[str, Any]) -> Figure:
     axes.set(xlabel="units per network", ylabel="seconds", xlim=(14, 2400))
     axes.set_title("Minimal matches of all units for one order", loc="left", fontsize=10)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7, frameon=False)
-    machine = results["machine"]
-    figure.text(0.99, 0.005, f"{machine['cpu']}, {machine['level']}", ha="right", fontsize=6)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=7, frameon=False)
+    axes.set_title(f"{machine['cpu']}, {machine['level']}", loc="right", fontsize=7)
     return figure
 
 
 def main() -> None:
-    """Draw the rows of one results file."""
-    results, target = Path(sys.argv[1]), Path(sys.argv[2])
+    """Draw the rows of the results files."""
+    *sources, target = map(Path, sys.argv[1:])
+    sessions = [json.loads(source.read_text()) for source in sources]
+    rows = [row for session in sessions for row in session["rows"]]
     target.parent.mkdir(parents=True, exist_ok=True)
-    growth(json.loads(results.read_text())).savefig(target, dpi=160)
+    growth(rows, sessions[-1]["machine"]).savefig(target, dpi=160)
 
 
 if __name__ == "__main__":

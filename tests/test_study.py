@@ -14,7 +14,7 @@ import convergent as cv
 from convergent import study
 from convergent._storage import UnreadableFileError
 from convergent.study import CompareSettings, Study, Task, TaskResult, comparison
-from convergent.study.tasks import Layer
+from convergent.study.layer import Layer
 
 N_EXAMPLES, N_UNITS = 120, 9
 

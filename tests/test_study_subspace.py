@@ -13,7 +13,7 @@ import convergent as cv
 from convergent import study
 from convergent.measures.matching_similarity import drawn_examples
 from convergent.study import CompareSettings, Study, Task, TaskResult, comparison, subspace_tasks
-from convergent.study.tasks import Layer
+from convergent.study.layer import Layer
 
 EPSILONS = (0.1, 0.5)
 PAIR = ("a", "c")

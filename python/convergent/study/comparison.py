@@ -13,12 +13,13 @@ from convergent import _storage
 from convergent._warnings import ConvergenceWarning, DeadUnitWarning
 from convergent.progress import silent
 from convergent.statistics import LayerStatistics, Statistics
+from convergent.study.layer import Layer
 from convergent.study.result import Task, TaskResult
 from convergent.study.settings import CompareSettings
 from convergent.study.shared_geometry import shared_response_task
 from convergent.study.study import LayerSummary, Problem, Study
 from convergent.study.subspace_tasks import unsearched
-from convergent.study.tasks import PAIR_TASKS, Layer
+from convergent.study.tasks import PAIR_TASKS
 
 
 def compare(

@@ -15,7 +15,7 @@ from convergent.measures.rsm import (
     variance_explained,
 )
 from convergent.measures.shared_response import SharedResponseModel
-from convergent.study.tasks import Arrays, Layer, Scalars
+from convergent.study.layer import Arrays, Layer, Scalars
 
 LEAST_EXAMPLES = 20
 _SHOWN_EXAMPLES = 300

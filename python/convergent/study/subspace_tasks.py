@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from convergent.measures.match_results import Match, MatchLevels, SimpleMatches
 from convergent.measures.matching_similarity import drawn_examples, summarise
 from convergent.measures.subspace import SubspaceMatcher
+from convergent.study.layer import Arrays, Layer, Scalars
 
 if TYPE_CHECKING:
     from convergent.study.result import TaskResult
-    from convergent.study.tasks import Arrays, Layer, Scalars
 
 CURVE_POINTS = 201
 _SECONDS_BEFORE_PROGRESS = 2.0
