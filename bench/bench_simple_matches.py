@@ -38,7 +38,9 @@ def run(session: Session) -> None:
                 limit="a removal is one elimination step: n_rows (n_rows + n_others) multiply-adds on each side",
             )
         for n_units in (16, 32, *([64] if session.long else [])):
-            _literal(session, name, n_units)
+            _literal(session, name, n_units, 4 * n_units)
+        if session.long:
+            _literal(session, name, 64, 2_000)
 
 
 def race_title(name: str, n_units: int) -> str:
@@ -52,9 +54,9 @@ def _same(ours: cv.SimpleMatches, theirs: cv.SimpleMatches) -> None:
     assert [m.y.tolist() for m in ours.matches] == [m.y.tolist() for m in theirs.matches]
 
 
-def _literal(session: Session, name: str, n_units: int) -> None:
+def _literal(session: Session, name: str, n_units: int, n_examples: int) -> None:
     """Algorithm 2 as printed for every unit, once remembering what units share."""
-    x, y = FAMILIES[name](n_units)
+    x, y = FAMILIES[name](n_units, n_examples)
     order = np.random.default_rng(0).permutation(2 * n_units)
     matcher = cv.SubspaceMatcher(x, y)
     contenders: dict[str, Callable[[], Matches]] = {
@@ -64,7 +66,8 @@ def _literal(session: Session, name: str, n_units: int) -> None:
     }
     next(iter(contenders.values()))()  # ours is too short to be timed cold
     session.race(
-        f"Algorithm 2 for each unit, {name}, {n_units} + {n_units} units",
+        f"Algorithm 2 for each unit, {name}, {n_units} + {n_units} units"
+        + ("" if n_examples == 4 * n_units else f", {n_examples:,} examples"),
         contenders,
         _equal,
         warm_up=False,

@@ -224,24 +224,20 @@ def _merged(
     margin: float,
     complete: bool,
 ) -> SimpleMatches:
-    rows: dict[bytes, int] = {}
-    for row in members:
-        rows.setdefault(np.packbits(row).tobytes(), len(rows))
-    distinct = [
-        np.unpackbits(np.frombuffer(key, dtype=np.uint8))[: members.shape[1]].astype(np.bool_)
-        for key in rows
-    ]
+    codes = [code.tobytes() for code in np.packbits(members, axis=1)]
+    first: dict[bytes, int] = {}
+    for row, code in enumerate(codes):
+        first.setdefault(code, row)
+    counts = np.count_nonzero(members, axis=1).astype(np.intp)
     ranking = sorted(
-        range(len(distinct)),
-        key=lambda i: (distinct[i].sum(), np.flatnonzero(distinct[i]).tolist()),
+        first.values(), key=lambda row: (counts[row], np.flatnonzero(members[row]).tolist())
     )
-    place = {old: new for new, old in enumerate(ranking)}
+    place = {codes[row]: new for new, row in enumerate(ranking)}
     of_unit: dict[tuple[str, int], set[int]] = {}
-    for row, units in zip(members, of_units):
-        found = place[rows[np.packbits(row).tobytes()]]
+    for code, units in zip(codes, of_units):
         for unit in units:
-            of_unit.setdefault(live.name(unit), set()).add(found)
-    matches = tuple(live.match(distinct[i], epsilon, margin) for i in ranking)
-    sizes = np.array([match.x.size + match.y.size for match in matches], dtype=np.intp)
+            of_unit.setdefault(live.name(unit), set()).add(place[code])
+    matches = tuple(live.match(members[row], epsilon, margin) for row in ranking)
+    sizes = counts[ranking]
     named = {unit: tuple(sorted(found)) for unit, found in sorted(of_unit.items())}
     return SimpleMatches(matches, sizes, named, complete)
