@@ -123,7 +123,7 @@ def simple_matches(
     >>> cv.simple_matches(x, y, 0.1).sizes
     array([4])
     """
-    matcher = SubspaceMatcher(x, y, dead_units=dead_units, center=center)
+    matcher = SubspaceMatcher(x, y, dead_units=dead_units, center=center, n_threads=n_threads)
     return matcher.simple_matches(
         epsilon, n_orders=n_orders, seed=seed, n_threads=n_threads, progress=progress
     )
