@@ -132,6 +132,7 @@ def test_one_example_is_too_few(name: str) -> None:
 COSTS: dict[str, Callable[[Any], Any]] = {
     "assign": cv.assign,
     "match_units": cv.match_units,
+    "unit_tree": cv.unit_tree,
 }
 
 
@@ -149,5 +150,5 @@ COSTS: dict[str, Callable[[Any], Any]] = {
 )
 @pytest.mark.parametrize("name", COSTS)
 def test_costs(name: str, value: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match=r"`(cost|similarity)` must"):
+    with pytest.raises(error, match=r"`(cost|similarity|weights)` must"):
         COSTS[name](value)

@@ -20,6 +20,7 @@ from convergent.measures.shared_response import SharedResponseModel
 from convergent.measures.stability import Stability
 from convergent.measures.subspace import SubspaceMatcher
 from convergent.measures.subspace_calls import max_match, simple_matches
+from convergent.measures.unit_tree import UnitTree, unit_tree
 from convergent.statistics import Factor, Moments, Statistics
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ __all__ = [
     "Statistics",
     "SubspaceMatcher",
     "UnitMatch",
+    "UnitTree",
     "assign",
     "bin_units",
     "cka",
@@ -55,6 +57,7 @@ __all__ = [
     "rsm",
     "rsm_agreement",
     "simple_matches",
+    "unit_tree",
     "variance_explained",
 ]
 
