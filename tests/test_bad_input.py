@@ -133,6 +133,8 @@ COSTS: dict[str, Callable[[Any], Any]] = {
     "assign": cv.assign,
     "match_units": cv.match_units,
     "unit_tree": cv.unit_tree,
+    "match_summary": cv.match_summary,
+    "recurring_units": lambda value: cv.recurring_units({(0, 1): value}),
 }
 
 
@@ -150,5 +152,5 @@ COSTS: dict[str, Callable[[Any], Any]] = {
 )
 @pytest.mark.parametrize("name", COSTS)
 def test_costs(name: str, value: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match=r"`(cost|similarity|weights)` must"):
+    with pytest.raises(error, match=r"`(cost|similarity|weights|similarities\[0, 1\])` must"):
         COSTS[name](value)

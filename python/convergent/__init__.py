@@ -14,7 +14,9 @@ from convergent.measures.correlation import correlation
 from convergent.measures.indexes import cka
 from convergent.measures.information import BinnedUnits, bin_units, mutual_information
 from convergent.measures.match_results import Match, MatchLevels, MinMatches, SimpleMatches
+from convergent.measures.match_summary import MatchSummary, match_summary
 from convergent.measures.matching_similarity import MatchingSimilarity, matching_similarity
+from convergent.measures.recurring_units import RecurringUnits, recurring_units
 from convergent.measures.rsm import consistency, inter_rsm, rsm, rsm_agreement, variance_explained
 from convergent.measures.shared_response import SharedResponseModel
 from convergent.measures.stability import Stability
@@ -33,9 +35,11 @@ __all__ = [
     "Factor",
     "Match",
     "MatchLevels",
+    "MatchSummary",
     "MatchingSimilarity",
     "MinMatches",
     "Moments",
+    "RecurringUnits",
     "SharedResponseModel",
     "SimpleMatches",
     "Stability",
@@ -50,10 +54,12 @@ __all__ = [
     "correlation",
     "inter_rsm",
     "match_agreement",
+    "match_summary",
     "match_units",
     "matching_similarity",
     "max_match",
     "mutual_information",
+    "recurring_units",
     "rsm",
     "rsm_agreement",
     "simple_matches",
