@@ -134,6 +134,7 @@ COSTS: dict[str, Callable[[Any], Any]] = {
     "match_units": cv.match_units,
     "unit_tree": cv.unit_tree,
     "match_summary": cv.match_summary,
+    "unit_groups": lambda value: cv.unit_groups(np.eye(30), value, np.eye(4)),
     "recurring_units": lambda value: cv.recurring_units({(0, 1): value}),
 }
 
@@ -152,5 +153,5 @@ COSTS: dict[str, Callable[[Any], Any]] = {
 )
 @pytest.mark.parametrize("name", COSTS)
 def test_costs(name: str, value: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match=r"`(cost|similarity|weights|similarities\[0, 1\])` must"):
+    with pytest.raises(error, match=r"`(cost|similarity|weights|c_xy|similarities\[0, 1\])` must"):
         COSTS[name](value)

@@ -22,6 +22,7 @@ from convergent.measures.shared_response import SharedResponseModel
 from convergent.measures.stability import Stability
 from convergent.measures.subspace import SubspaceMatcher
 from convergent.measures.subspace_calls import max_match, simple_matches
+from convergent.measures.unit_groups import UnitGroups, unit_groups
 from convergent.measures.unit_tree import UnitTree, unit_tree
 from convergent.statistics import Factor, Moments, Statistics
 
@@ -45,6 +46,7 @@ __all__ = [
     "Stability",
     "Statistics",
     "SubspaceMatcher",
+    "UnitGroups",
     "UnitMatch",
     "UnitTree",
     "assign",
@@ -63,6 +65,7 @@ __all__ = [
     "rsm",
     "rsm_agreement",
     "simple_matches",
+    "unit_groups",
     "unit_tree",
     "variance_explained",
 ]
