@@ -58,7 +58,8 @@ class SimilarityGraph:
         steps = np.diff(self.eigenvalues)[low - 1 : high]
         if steps.size == 0 or steps.max() <= self.equal_up_to():
             return n_components
-        return low + int(np.argmax(steps))
+        # Of equal steps the first, whatever the rounding.
+        return low + int(np.argmax(steps >= steps.max() - self.equal_up_to()))
 
 
 def similarity_graph(weights: Doubles) -> SimilarityGraph:
