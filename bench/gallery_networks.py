@@ -155,16 +155,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "gallery")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--width", type=float, default=0.5)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--width", type=float, default=0.375)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rate", type=float, default=0.02, help="first learning rate")
+    parser.add_argument("--rate", type=float, default=0.01, help="first learning rate")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     settings: dict[str, Any] = {
         "epochs": arguments.epochs,
         "checkpoints": (0, arguments.epochs),
-        "batch_size": 128,
+        "batch_size": 64,
         "learning_rate": arguments.rate,
     }
     paths = nets.train(
