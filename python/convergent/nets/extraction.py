@@ -115,7 +115,7 @@ def collect(
     n_batches = 0
     factors = DeviceFactors(torch.device(device)) if on_device and "positions" in views else None
     recorded = recording(networks, correspondence, on_device=factors is not None)
-    with _evaluating(networks, device), recorded as recorders:
+    with evaluating(networks, device), recorded as recorders:
         for batch in source:
             images, batch_labels = _split_batch(batch)
             outputs = _forward(networks, recorders, images, device)
@@ -226,7 +226,7 @@ def _joined_labels(labels: Any, found: list[NDArray[Any]], n_batches: int) -> An
 
 
 @contextmanager
-def _evaluating(networks: Mapping[str, nn.Module], device: str | torch.device) -> Iterator[None]:
+def evaluating(networks: Mapping[str, nn.Module], device: str | torch.device) -> Iterator[None]:
     """Put networks on a device and into evaluation mode; undo both at the end."""
     with ExitStack() as stack:
         for network in networks.values():
