@@ -184,13 +184,13 @@ def _forward(
     for name, network in networks.items():
         own = given
         if isinstance(images, np.ndarray) and given.is_floating_point():
-            own = given.to(_float_dtype(network))
+            own = given.to(float_dtype(network))
         network(own)
         outputs[name] = recorders[name].take(len(images))
     return outputs
 
 
-def _float_dtype(network: nn.Module) -> torch.dtype:
+def float_dtype(network: nn.Module) -> torch.dtype:
     """Return the precision that arrays, which have no torch dtype of their own, are given."""
     for parameter in network.parameters():
         if parameter.is_floating_point():
