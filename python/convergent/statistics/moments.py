@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from convergent import _core, _storage, _validate
+from convergent.statistics.batches import batch_of, refuse_unlike, widths_of
 from convergent.statistics.row_blocks import RowBlocks
 
 FORMAT = "convergent.Moments/1"
 _BLOCK_VALUES = 1 << 21
 _BLOCK_ROWS = (1024, 4096)  # at least, at most
-_LARGEST = 1e140  # squares and their sums stay finite
+LARGEST = 1e140  # squares and their sums stay finite
 _DEAD_ULPS = 16.0
 
 Float64 = NDArray[np.float64]
@@ -82,6 +83,7 @@ class Moments:
         self._columns = [slice(a, b) for a, b in zip([0, *stops], stops)]
         self._n_settled = 0
         self._mean = np.zeros(n_units)
+        self._rest = np.zeros(n_units)  # what rounding takes from the mean
         self._products = np.zeros((n_units, n_units), order="F")  # its upper triangle
         rows = int(np.clip(_BLOCK_VALUES // n_units, *_BLOCK_ROWS))
         self._blocks = RowBlocks(self._widths, rows)
@@ -124,8 +126,8 @@ class Moments:
     def update_checked(self, batch: Sequence[_validate.Floats]) -> Moments:
         """Add a batch that the caller has checked as `update` would."""
         for i, matrix in enumerate(batch):
-            if matrix.dtype == np.float64 and max(matrix.max(), -matrix.min()) > _LARGEST:
-                raise ValueError(f"`batch[{i}]` must be below {_LARGEST:g} in magnitude")
+            if matrix.dtype == np.float64 and max(matrix.max(), -matrix.min()) > LARGEST:
+                raise ValueError(f"`batch[{i}]` must be below {LARGEST:g} in magnitude")
         self._refuse_partial()
         for block in self._blocks.take(batch):
             self._add_block(block)
@@ -148,7 +150,7 @@ class Moments:
             return self
         self._is_whole = False
         self._products += other._products
-        self._add_step(other._mean - self._mean, other._n_settled)
+        self._add_means(other._mean, other._rest, other._n_settled)
         self._is_whole = True
         return self
 
@@ -170,19 +172,20 @@ class Moments:
         standards = [np.concatenate([np.ones_like(mean[:1]), mean]) for mean in means]
         kernels.add_cross_products(parts, standards, self._products, n_threads)
         mean, rest = np.concatenate(means, axis=1)
-        self._add_step((mean - self._mean) + rest, parts[0].shape[0])
+        self._add_means(mean, rest, parts[0].shape[0])
         self._is_whole = True
 
-    def _add_step(self, step: Float64, n_examples: int) -> None:
-        """Add what examples whose mean is a step away from that of the others add by that."""
+    def _add_means(self, mean: Float64, rest: Float64, n_examples: int) -> None:
+        """Merge the means of other examples, whose centred products have been added already."""
         total = self._n_settled + n_examples
         if self._n_settled:
+            step = (mean - self._mean) + (rest - self._rest)
             row = step * np.sqrt(self._n_settled * (n_examples / total))
             _core.kernels.add_cross_products(
                 [row[np.newaxis]], None, self._products, self._n_threads
             )
-        self._mean += step * (n_examples / total)
-        self._n_settled = total
+            mean, rest = _two_sum(self._mean, step * (n_examples / total) + self._rest)
+        self._mean, self._rest, self._n_settled = mean.copy(), rest.copy(), total
 
     def mean(self, network: int | None = None) -> Float64:
         """Return the mean of each unit, float64 (widths[network],); None: all networks in a row."""
@@ -283,6 +286,7 @@ class Moments:
         return _validate.integer(value, name, low=0, high=len(self._widths) - 1)
 
     def _require(self, n_examples: int) -> None:
+        self._refuse_partial()
         if self.n_examples < n_examples:
             raise ValueError(f"there must be at least {n_examples} examples, got {self.n_examples}")
 
@@ -293,6 +297,7 @@ class Moments:
             "widths": np.array(self._widths),
             "n_examples": np.array(self._n_settled),
             **{f"mean_{i}": self._mean[columns] for i, columns in enumerate(self._columns)},
+            **{f"rest_{i}": self._rest[columns] for i, columns in enumerate(self._columns)},
             **{f"product_{i}_{j}": self._product(i, j) for i, j in self._pairs()},
         }
         _storage.write_arrays(path, FORMAT, arrays)
@@ -316,6 +321,8 @@ class Moments:
             for i, columns in enumerate(moments._columns):
                 mean = moments._mean[columns]
                 mean[:] = _storage.shaped(arrays[f"mean_{i}"], mean.shape)
+                if f"rest_{i}" in arrays:  # older files have none
+                    moments._rest[columns] = _storage.shaped(arrays[f"rest_{i}"], mean.shape)
             for i, j in moments._pairs():
                 product = moments._products[moments._columns[i], moments._columns[j]]
                 product[:] = _storage.shaped(arrays[f"product_{i}_{j}"], product.shape)
@@ -323,35 +330,63 @@ class Moments:
             raise ValueError(f"{path} must hold {FORMAT}: {error}") from error
         return moments
 
+    @classmethod
+    def from_products(
+        cls, widths: Sequence[int], n_examples: int, mean: ArrayLike, products: ArrayLike
+    ) -> Moments:
+        """Return the moments of examples that were summed up elsewhere, such as on a GPU.
+
+        Parameters
+        ----------
+        widths : sequence of int
+            Number of units of each network.
+        n_examples : int
+            Number of examples that the sums stand for.
+        mean : array of float, shape (sum(widths),)
+            Mean of each unit, all networks in a row. Copied.
+        products : array of float, shape (sum(widths), sum(widths))
+            ``Z^T Z`` of the centred units of all networks side by side, of which the upper triangle
+            is used. Copied.
+
+        Raises
+        ------
+        TypeError
+            If `widths` is not a sequence of whole numbers or an array is complex.
+        ValueError
+            If an array has another shape or holds NaN or infinity, the diagonal of `products` holds
+            a negative number, or `n_examples` is below 1.
+
+        Examples
+        --------
+        >>> import convergent as cv
+        >>> cv.Moments.from_products([1, 1], 3, [2.0, 0.0], [[8.0, 2.0], [2.0, 4.0]]).covariance(0, 1)
+        array([[1.]])
+        """
+        moments = cls(widths)
+        n_units = moments._mean.size
+        given = _validate.matrix(products, "products")
+        if given.shape != (n_units, n_units):
+            raise ValueError(
+                f"`products` must have shape {(n_units, n_units)} for widths "
+                f"{list(moments.widths)}, got {given.shape}"
+            )
+        least = float(np.diagonal(given).min())
+        if least < 0:
+            raise ValueError(f"`products` must have no negative diagonal, got {least:g} in it")
+        means = _validate.numbers(mean, "mean")
+        if means.shape != (n_units,):
+            raise ValueError(f"`mean` must have shape {(n_units,)}, got {means.shape}")
+        moments._mean[:] = _validate.matrix(means[np.newaxis], "mean")[0]
+        moments._products[:] = given
+        moments._n_settled = _validate.integer(n_examples, "n_examples", low=1)
+        return moments
+
     def _pairs(self) -> list[tuple[int, int]]:
         return list(combinations_with_replacement(range(len(self._widths)), 2))
 
 
-def widths_of(widths: Sequence[int]) -> tuple[int, ...]:
-    """Return checked numbers of units, one a network."""
-    if isinstance(widths, (str, bytes)) or not isinstance(widths, (Sequence, np.ndarray)):
-        raise TypeError(f"`widths` must be a sequence of whole numbers, got {widths!r}")
-    if len(widths) == 0:
-        raise ValueError("`widths` must hold at least one network, got none")
-    return tuple(_validate.integer(width, f"widths[{i}]", low=1) for i, width in enumerate(widths))
-
-
-def batch_of(batch: Sequence[Any], widths: tuple[int, ...]) -> list[_validate.Floats]:
-    """Return a checked batch: one finite matrix a network, the same examples, `widths` units."""
-    matrices = _validate.activation_list(batch, "batch", min_networks=1, min_examples=1)
-    if len(matrices) != len(widths):
-        raise ValueError(f"`batch` must hold {len(widths)} networks, got {len(matrices)}")
-    for i, (matrix, width) in enumerate(zip(matrices, widths)):
-        if matrix.shape[1] != width:
-            raise ValueError(f"`batch[{i}]` must have {width} units, got {matrix.shape[1]}")
-    return matrices
-
-
-def refuse_unlike(ours: Any, other: Any) -> None:
-    """Refuse to merge objects of another class or of other widths."""
-    if not isinstance(other, type(ours)):
-        raise TypeError(f"`other` must be {type(ours).__name__}, got {type(other).__name__}")
-    if other.widths != ours.widths:
-        raise ValueError(
-            f"`other` must have the widths {list(ours.widths)}, got {list(other.widths)}"
-        )
+def _two_sum(a: Float64, b: Float64) -> tuple[Float64, Float64]:
+    """Return the sum of two arrays and what rounding took from it (Knuth)."""
+    total = a + b
+    taken = total - a
+    return total, (a - (total - taken)) + (b - taken)
