@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import convergent as cv
-from bench.harness import BLAS_REST, Session
+from bench.harness import BLAS_REST, Row, Session
 
 Matrix = NDArray[Any]
 BATCH = 8_192
@@ -49,7 +50,7 @@ def batches(n_examples: int) -> Iterator[list[Matrix]]:
         yield [np.maximum(causes @ m + 0.5 * e, 0) for m, e in zip(mixing, noise)]
 
 
-def stream(n_examples: int) -> None:
+def stream(session: Session, n_examples: int) -> None:
     """Print what updating takes beside the two float64 products that NumPy has for the same rows."""
     moments = cv.Moments([N_UNITS, N_UNITS])
     clocks = {"Moments.update": Clock(), "NumPy, Z.T @ Z": Clock(), "NumPy, Z.T @ copy": Clock()}
@@ -61,9 +62,9 @@ def stream(n_examples: int) -> None:
         units = np.concatenate(batch, axis=1).astype(np.float64)
         total += units.sum(axis=0)
         # With itself NumPy computes one half and mirrors it (syrk); with another array, all (gemm).
-        gram += symmetric.time(lambda: units.T @ units)  # noqa: B023
+        gram += symmetric.time(lambda: units.T @ units)
         other = units.copy()
-        general.time(lambda: units.T @ other)  # noqa: B023
+        general.time(lambda: units.T @ other)
     ours.time(moments.mean)
     covariance = (gram - np.multiply.outer(total, total / n_examples)) / (n_examples - 1)
     np.testing.assert_allclose(moments.mean(), total / n_examples, rtol=1e-12)
@@ -71,16 +72,17 @@ def stream(n_examples: int) -> None:
     np.testing.assert_allclose(found, covariance, rtol=0, atol=1e-11)
 
     flops = n_examples * (2 * N_UNITS) ** 2
-    print(
-        f"\nMoments, {n_examples:,} x ({N_UNITS} + {N_UNITS}) float32 in batches of {BATCH:,}\n"
-        f"  limit: n p^2 operations (one half of the symmetric product) = {flops / 1e12:.2f} Tflop"
-    )
+    title = f"moments, {n_examples:,} x ({N_UNITS} + {N_UNITS}) float32 in batches of {BATCH:,}"
+    limit = f"n p^2 operations, one half of the symmetric product: {flops / 1e12:.2f} Tflop"
+    print(f"\n{title}\n  limit: {limit}")
+    session.limits.append({"race": title, "limit": limit})
     for name, clock in clocks.items():
+        wall, ratio = clock.wall, clock.wall / ours.wall
+        session.rows.append(Row(title, name, wall, wall, wall, 1, ratio))
         print(
-            f"  {name:<20} wall {clock.wall:>7.2f} s   processor {clock.processor:>7.2f} s   "
-            f"{flops / clock.wall / 1e9:>6.1f} Gflop/s of n p^2, {2 * flops / clock.wall / 1e9:>6.1f}"
-            f" of 2 n p^2   x {clock.wall / ours.wall:.2f} wall, "
-            f"{clock.processor / ours.processor:.2f} processor",
+            f"  {name:<18} wall {wall:>6.2f} s  x {ratio:.2f}   "
+            f"processor {clock.processor:>6.2f} s  x {clock.processor / ours.processor:.2f}   "
+            f"Gflop/s {flops / wall / 1e9:>6.1f} of n p^2, {2 * flops / wall / 1e9:>6.1f} of 2 n p^2",
             flush=True,
         )
 
@@ -91,7 +93,16 @@ def print_peak(n_examples: int, what: str) -> None:
     for batch in batches(n_examples):
         if what == "moments":
             moments.update(batch)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
+    print(peak_bytes() / 1e6)
+
+
+def peak_bytes() -> int:
+    """Most memory that this process has held, not counting the one that started it."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would also know what the parent held
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def memory(n_examples: int) -> None:
@@ -140,7 +151,7 @@ def correlations(session: Session, n_examples: int, n_units: int) -> None:
 
 def run(session: Session) -> None:
     """Stream a million examples where minutes do not matter."""
-    stream(1_000_000 if session.long else 100_000)
+    stream(session, 1_000_000 if session.long else 100_000)
     memory(100_000 if session.long else 20_000)
     correlations(session, 60_000, 256)
     correlations(session, 10_000, 1_024)
