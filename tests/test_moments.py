@@ -213,6 +213,16 @@ def test_offset_far_beyond_the_spread() -> None:
         np.testing.assert_allclose(moments.correlation(0, 0), expected, rtol=0, atol=1e-9)
 
 
+def test_units_that_hardly_vary_correlate_exactly() -> None:
+    """What rounding takes from a block's mean is not small beside a spread of some 30 roundings."""
+    steps = np.random.default_rng(17).integers(0, 100, (6_000, 3)).astype(np.float64)
+    moments = stream([1.0 + steps * np.finfo(np.float64).eps], 800)
+    assert moments.dead_units(0).size == 0
+    np.testing.assert_allclose(
+        moments.correlation(0, 0), reference.correlation(steps, steps), rtol=0, atol=1e-12
+    )
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_drift_in_steps_does_not_cancel(dtype: type[np.floating[Any]]) -> None:
     """The mean of each block of examples is elsewhere, far beyond the spread within."""
