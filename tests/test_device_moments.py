@@ -88,6 +88,15 @@ def test_offsets_and_drifts_do_not_cancel(device: str) -> None:
     np.testing.assert_allclose(drifting.covariance(0, 0), np.cov(x.T), rtol=1e-12)
 
 
+def test_offset_far_beyond_the_spread(device: str) -> None:
+    """Ten digits of sixteen are the offset's; the other six must survive the merging of blocks."""
+    x = 1e6 + 1e-4 * np.random.default_rng(2).standard_normal((5 * BLOCK, 3))
+    x[:, 2] += x[:, 0] - 1e6
+    moments = DeviceMoments([3], device).update(tensors([x], device)).to_moments()
+    expected = np.corrcoef((x - 1e6).T)
+    np.testing.assert_allclose(moments.correlation(0, 0), expected, rtol=0, atol=1e-9)
+
+
 LONG = [network.astype(np.float32) for network in activations(3 * BLOCK)]
 
 

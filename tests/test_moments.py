@@ -382,7 +382,7 @@ def test_update_makes_no_float64_copy_of_a_large_batch() -> None:
 
 
 def test_save_and_load_give_the_same_numbers(tmp_path: Path) -> None:
-    x = np.random.default_rng(10).normal(size=(300, 5))
+    x = np.random.default_rng(10).normal(size=(300, 5)) + 1e6
     moments = stream([x[:, :2], x[:, 2:]], 11)
     path = moments.save(tmp_path / "moments")
     assert path == tmp_path / "moments"

@@ -185,7 +185,7 @@ class Moments:
                 [row[np.newaxis]], None, self._products, self._n_threads
             )
             mean, rest = _two_sum(self._mean, step * (n_examples / total) + self._rest)
-        self._mean, self._rest, self._n_settled = mean.copy(), rest.copy(), total
+        self._mean, self._rest, self._n_settled = mean, rest, total
 
     def mean(self, network: int | None = None) -> Float64:
         """Return the mean of each unit, float64 (widths[network],); None: all networks in a row."""
