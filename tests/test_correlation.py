@@ -118,6 +118,35 @@ def test_constant_units_are_dead_and_hardly_varying_ones_are_not() -> None:
     assert cv.correlation(alive, alive.copy())[0, 1] == pytest.approx(1, abs=1e-6)
 
 
+def test_units_that_vary_in_their_last_bits_correlate_exactly() -> None:
+    """Their mean lies between two neighbouring float64, so that what rounding takes from it counts."""
+    steps = np.random.default_rng(7).integers(0, 4, (2_000, 3)).astype(np.float64)
+    x = 1.0 + steps * np.finfo(np.float64).eps
+    expected = twin.correlation(steps, steps)
+    np.testing.assert_allclose(cv.correlation(x), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(cv.correlation(x, steps), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(cv.correlation(steps, x), expected, rtol=0, atol=1e-12)
+
+
+def test_one_unit_of_an_odd_scale_among_others() -> None:
+    x = np.random.default_rng(8).standard_normal((3_000, 4))
+    x[:, 3] += x[:, 0]
+    expected = np.corrcoef(x.T)
+    x[:, 0] *= 1e-200
+    x[:, 2] *= -1e300
+    x[:, 3] -= 1e3
+    expected *= np.outer([1, 1, -1, 1], [1, 1, -1, 1])
+    for found in (cv.correlation(x), cv.correlation(x, np.asfortranarray(x))):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11)
+
+
+def test_result_is_in_c_order_and_ones_own() -> None:
+    x = np.random.default_rng(9).standard_normal((50, 3))
+    for found in (cv.correlation(x), cv.correlation(x, x[:, :2].copy())):
+        assert found.flags.c_contiguous
+        assert found.flags.writeable
+
+
 def test_each_array_is_warned_of_once() -> None:
     x = np.random.default_rng(5).standard_normal((20, 3))
     y = x.copy()

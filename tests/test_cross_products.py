@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,82 @@ def test_equals_the_product_for_any_threads(
         _core.kernels = original
 
 
+@given(
+    n_examples=st.sampled_from([1, 31, 128, 300, 1025]),
+    widths=st.tuples(*[st.sampled_from([1, 3, 8, 65, 257])] * 2),
+    layouts=st.tuples(
+        *[st.sampled_from(["plain", "single", "fortran", "strided", "backwards"])] * 2
+    ),
+)
+def test_products_between_and_in_place_are_scaled_and_centred(
+    n_examples: int, widths: tuple[int, int], layouts: tuple[str, str]
+) -> None:
+    random = np.random.default_rng(n_examples)
+    networks, lines, units = [], [], []
+    for width, layout in zip(widths, layouts):
+        x = laid_out(random.integers(-8, 9, (n_examples, width)) / 4.0, layout)
+        three = np.stack(
+            [2.0 ** random.integers(-3, 4, width), *random.integers(-4, 5, (2, width)) / 4.0]
+        )
+        networks.append(x)
+        lines.append(three)
+        units.append((np.asarray(x, dtype=np.float64) * three[0] - three[1]) - three[2])
+    whole = np.concatenate(units, axis=1)
+    original = _core.kernels
+    try:
+        for name in _core.supported_levels():
+            _core.kernels = _core.load_level(name)
+            for n_threads in (1, 3):
+                kernels = _core.kernels
+                products, *squares = kernels.products_between(
+                    networks[0], networks[1], lines[0], lines[1], n_threads
+                )
+                np.testing.assert_array_equal(products, units[0].T @ units[1])
+                for found, x in zip(squares, units):
+                    np.testing.assert_array_equal(found, (x**2).sum(axis=0))
+                started = np.asfortranarray(np.triu(np.ones((whole.shape[1],) * 2)))
+                kernels.add_cross_products(networks, lines, started, n_threads)
+                np.testing.assert_array_equal(np.triu(started), np.triu(whole.T @ whole + 1.0))
+    finally:
+        _core.kernels = original
+
+
+@pytest.mark.parametrize(("n_x", "n_y"), [(300, 900), (900, 800), (1, 1000)])
+def test_many_tiles_for_any_threads(level: str, n_x: int, n_y: int) -> None:
+    random = np.random.default_rng(n_x)
+    x, y = (random.integers(-8, 9, (300, n)).astype(np.float32) for n in (n_x, n_y))
+    for n_threads in (1, 4):
+        products, *_ = _core.kernels.products_between(x, y, None, None, n_threads)
+        np.testing.assert_array_equal(products, x.T.astype(np.float64) @ y.astype(np.float64))
+
+
+@pytest.mark.parametrize("layout", ["plain", "single", "fortran", "strided", "backwards"])
+@pytest.mark.parametrize("n_examples", [1, 2, 15, 16, 511, 513, 40_000])
+def test_unit_summary(level: str, layout: str, n_examples: int) -> None:
+    random = np.random.default_rng(n_examples)
+    values = random.standard_normal((n_examples, 7)).astype(np.float32).astype(np.float64)
+    values[:, 1] += 1e4
+    values[:, 2] = 0.1 if layout in ("plain", "fortran", "backwards") else 0.125
+    values = (
+        values.astype(np.float32).astype(np.float64) if layout in ("single", "strided") else values
+    )
+    x = laid_out(values, layout)
+    results = [_core.kernels.unit_summary(x, None, n_threads) for n_threads in (1, 3)]
+    for one, many in zip(*results):
+        np.testing.assert_array_equal(one, many)
+    low, high, mean, rest = results[0]
+    np.testing.assert_array_equal(low, values.min(axis=0))
+    np.testing.assert_array_equal(high, values.max(axis=0))
+    for unit in range(7):
+        given = [-mean[unit], -rest[unit]] * n_examples
+        error = math.fsum([*values[:, unit], *given]) / n_examples
+        assert abs(error) < 1e-14  # of the spread, which is 1, although the offset is 1e4
+    assert (mean[2], rest[2]) == (values[0, 2], 0.0)
+    halved = np.stack([np.full(7, 0.5), np.zeros(7), np.zeros(7)])
+    for found, whole in zip(_core.kernels.unit_summary(x, halved, 2), results[0]):
+        np.testing.assert_array_equal(found, 0.5 * whole)
+
+
 def test_kernel_refuses(level: str) -> None:
     x = np.ones((4, 2))
     refused: Any = np.ones((4, 2), dtype=np.int64)
@@ -75,8 +152,30 @@ def test_kernel_refuses(level: str) -> None:
         _core.kernels.cross_products([refused], None, 1)
     with pytest.raises(ValueError, match="as many as networks"):
         _core.kernels.cross_products([x], [np.zeros(2), np.zeros(2)], 1)
+    with pytest.raises(ValueError, match="one value a unit, or three in rows"):
+        _core.kernels.cross_products([x], [np.zeros((2, 2))], 1)
     with pytest.raises(ValueError, match="n_threads must be at least 1"):
         _core.kernels.cross_products([x], None, 0)
+    with pytest.raises(ValueError, match="n_threads must be at least 1"):
+        _core.kernels.add_cross_products([x], None, np.zeros((2, 2), order="F"), 0)
+    with pytest.raises(ValueError, match="products must have one row and one column a unit"):
+        _core.kernels.add_cross_products([x], None, np.zeros((2, 3), order="F"), 1)
+    with pytest.raises(ValueError, match="products must be two-dimensional"):
+        _core.kernels.add_cross_products([x], None, np.zeros(2), 1)
+    with pytest.raises(TypeError, match="incompatible function arguments"):
+        _core.kernels.add_cross_products([x], None, np.zeros((2, 2)), 1)  # would be a copy
+    fixed = np.zeros((2, 2), order="F")
+    fixed.setflags(write=False)
+    with pytest.raises(ValueError, match="not writeable"):
+        _core.kernels.add_cross_products([x], None, fixed, 1)
+    with pytest.raises(ValueError, match="the same examples"):
+        _core.kernels.products_between(x, x[:3], None, None, 1)
+    with pytest.raises(ValueError, match="n_threads must be at least 1"):
+        _core.kernels.products_between(x, x, None, None, 0)
+    with pytest.raises(ValueError, match="n_threads must be at least 1"):
+        _core.kernels.unit_summary(x, None, 0)
+    with pytest.raises(ValueError, match="must have examples"):
+        _core.kernels.unit_summary(x[:0], None, 1)
 
 
 def test_triangles_fold_like_rows(level: str) -> None:

@@ -1,4 +1,4 @@
-"""One pass whose factor is accumulated on the networks' device."""
+"""One pass whose moments and factor are accumulated on the networks' device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import torch
 
 from convergent import nets
 from convergent.nets import extraction
-from convergent.statistics import Factor, StatisticsBuilder
+from convergent.nets.device_sums import keeps_sums
+from convergent.statistics import Factor, LayerStatistics, Moments, StatisticsBuilder
 from tests.test_device_factor import assert_same, matches
 
 
@@ -44,24 +45,24 @@ LAYERS = ["conv", "relu", "single", "dense"]
 
 @pytest.fixture
 def _on_any_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the factor with torch, also on the CPU; the host's must not be used then."""
+    """Keep the sums with torch, also on the CPU; the host's must not be used then."""
 
     def refuse(*_: Any) -> None:
-        raise AssertionError("the host accumulates the factor")
+        raise AssertionError("the host accumulates")
 
-    monkeypatch.setattr(extraction, "keeps_factors", lambda device: True)
-    monkeypatch.setattr(Factor, "take", refuse)
-    monkeypatch.setattr(Factor, "update", refuse)
+    monkeypatch.setattr(extraction, "keeps_sums", lambda device: True)
+    for kind, method in ((Factor, "take"), (Moments, "update_checked")):
+        monkeypatch.setattr(kind, method, refuse)
+        monkeypatch.setattr(kind, "update", refuse)
 
 
-def host_factors(networks: dict[str, torch.nn.Module]) -> dict[str, Factor]:
-    layers = nets.collect(networks, IMAGES, layers=LAYERS).layers
-    return {name: layer.factor for name, layer in layers.items() if layer.factor is not None}
+def on_host(networks: dict[str, torch.nn.Module]) -> dict[str, LayerStatistics]:
+    return dict(nets.collect(networks, IMAGES, layers=LAYERS).layers)
 
 
 def assert_collects_the_same(
     networks: dict[str, torch.nn.Module],
-    expected: dict[str, Factor],
+    expected: dict[str, LayerStatistics],
     layers: Any,
     device: str,
     tolerance: float,
@@ -73,15 +74,23 @@ def assert_collects_the_same(
         assert layer.factor is not None
         assert layer.moments is not None
         assert layer.factor.n_examples == layer.moments.n_examples
-        assert layer.factor.widths == layer.widths == expected[name].widths
-        ours, theirs = layer.factor.triangle(), expected[name].triangle()
-        product = theirs.T @ theirs
-        scale = tolerance * np.abs(product).max()
-        np.testing.assert_allclose(ours.T @ ours, product, rtol=0, atol=scale)
+        assert layer.factor.widths == layer.moments.widths == layer.widths == expected[name].widths
+        host = expected[name]
+        assert host.factor is not None
+        assert host.moments is not None
+        ours, theirs = layer.factor.triangle(), host.factor.triangle()
+        assert_close(ours.T @ ours, theirs.T @ theirs, tolerance)
+        assert_close(layer.moments.mean(), host.moments.mean(), tolerance)
+        for i, j in ((0, 0), (0, 1), (1, 1)):
+            assert_close(layer.moments.covariance(i, j), host.moments.covariance(i, j), tolerance)
+
+
+def assert_close(ours: Any, theirs: Any, tolerance: float) -> None:
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * np.abs(theirs).max())
 
 
 def test_collect(networks: dict[str, torch.nn.Module], request: pytest.FixtureRequest) -> None:
-    expected = host_factors(networks)
+    expected = on_host(networks)
     request.getfixturevalue("_on_any_device")
     # Batches of another size round float32 convolutions elsewhere.
     assert_collects_the_same(networks, expected, LAYERS, "cpu", 4e-6)
@@ -103,12 +112,18 @@ def test_collect_the_same_numbers(request: pytest.FixtureRequest) -> None:
     assert host.factor is not None
     assert_same(ours.factor, host.factor)
     assert matches(ours.factor) == matches(host.factor)
+    assert ours.moments is not None
+    assert host.moments is not None
+    assert ours.moments.n_examples == host.moments.n_examples == 900 * 16
+    for i, j in ((0, 0), (0, 1), (1, 1)):
+        found, expected = ours.moments.correlation(i, j), host.moments.correlation(i, j)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use")
 def test_collect_on_a_gpu(networks: dict[str, torch.nn.Module]) -> None:
     # Convolutions on the GPU may round their factors to 10 bits (TF32).
-    assert_collects_the_same(networks, host_factors(networks), LAYERS, "cuda", 1e-2)
+    assert_collects_the_same(networks, on_host(networks), LAYERS, "cuda", 1e-2)
     assert all(not parameter.is_cuda for parameter in networks["a"].parameters())
 
 
@@ -117,6 +132,7 @@ def test_collect_without_factor_or_positions(networks: dict[str, torch.nn.Module
     for choice in ({"factor": False}, {"views": ["images"]}):
         layer = nets.collect(networks, IMAGES, layers=["relu"], **choice).layers["relu"]
         assert layer.factor is None
+        assert (layer.moments is None) == ("views" in choice)
     with pytest.raises(ValueError, match="`views` must be a list of positions, images, got None"):
         nets.collect(networks, IMAGES, layers=["relu"], views=None)  # type: ignore[arg-type]
 
@@ -127,20 +143,30 @@ def test_collect_refuses_nan(networks: dict[str, torch.nn.Module]) -> None:
         nets.collect(networks, IMAGES, layers=["nan"])
 
 
-def test_builder_refuses_factors_of_something_else() -> None:
+@pytest.mark.parametrize(("noun", "kind"), [("factors", Factor), ("moments", Moments)])
+def test_builder_refuses_sums_of_something_else(noun: str, kind: Any) -> None:
     x = np.random.default_rng(5).standard_normal((20, 3))
-    own, without = StatisticsBuilder(["a"]), StatisticsBuilder(["a"], factor=False)
+    own, without = StatisticsBuilder(["a"]), StatisticsBuilder(["a"], moments=False, factor=False)
     for builder in (own, without):
         builder.update("dense", {"a": x}, {"a": x})
-    good = Factor([3]).update([x])
-    with pytest.raises(ValueError, match="`factors` must be given to a builder with factor=False"):
-        own.finish(factors={"dense": good})
-    for factors, got in (({}, "none"), ({"dense": good, "relu": good}, "dense, relu")):
-        with pytest.raises(ValueError, match=f"`factors` must be given for dense, got {got}"):
-            without.finish(factors=factors)
-    for other in (Factor([3]).update([x[:9]]), Factor([2]).update([x[:, :2]])):
-        message = r"`factors\['dense'\]` must have widths \[3\] and 20 examples, got \["
+    good = kind([3]).update([x])
+    refusal = f"`{noun}` must be given to a builder that keeps none"
+    with pytest.raises(ValueError, match=refusal):
+        own.finish(**{noun: {"dense": good}})
+    for given, got in (({}, "none"), ({"dense": good, "relu": good}, "dense, relu")):
+        with pytest.raises(ValueError, match=f"`{noun}` must be given for dense, got {got}"):
+            without.finish(**{noun: given})
+    for other in (kind([3]).update([x[:9]]), kind([2]).update([x[:, :2]])):
+        message = rf"`{noun}\['dense'\]` must have widths \[3\] and 20 examples, got \["
         with pytest.raises(ValueError, match=message):
-            without.finish(factors={"dense": other})
-    assert without.finish(factors={"dense": good}).layers["dense"].factor is good
-    assert without.finish().layers["dense"].factor is None
+            without.finish(**{noun: {"dense": other}})
+    layer = without.finish(**{noun: {"dense": good}}).layers["dense"]
+    assert {"factors": layer.factor, "moments": layer.moments}[noun] is good
+    layer = without.finish().layers["dense"]
+    assert layer.factor is None
+    assert layer.moments is None
+
+
+def test_devices_that_keep_the_sums() -> None:
+    kept = {name: keeps_sums(torch.device(name)) for name in ("cpu", "cuda", "cuda:1", "mps")}
+    assert kept == {"cpu": False, "cuda": True, "cuda:1": True, "mps": False}

@@ -18,7 +18,7 @@ import torch
 
 import convergent as cv
 from convergent.nets import device_factor
-from convergent.nets.device_factor import DeviceFactor, keeps_factors
+from convergent.nets.device_factor import DeviceFactor
 from convergent.statistics import Factor
 
 Matrix = NDArray[np.float64]
@@ -309,8 +309,3 @@ def test_bad_devices_and_widths() -> None:
         DeviceFactor([2, 0], "cpu")
     text = repr(DeviceFactor([2, 3], "cpu"))
     assert text == "DeviceFactor(widths=[2, 3], device='cpu', n_examples=0)"
-
-
-def test_devices_that_keep_the_factor() -> None:
-    kept = {name: keeps_factors(torch.device(name)) for name in ("cpu", "cuda", "cuda:1", "mps")}
-    assert kept == {"cpu": False, "cuda": True, "cuda:1": True, "mps": False}

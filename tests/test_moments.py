@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import tracemalloc
+from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import convergent as cv
-from convergent import _storage
+from convergent import _core, _storage
 from tests.reference import moments as reference
 
 
@@ -111,6 +112,65 @@ def test_batch_size_changes_nothing(dtype: type[np.floating[Any]]) -> None:
     np.testing.assert_allclose(results[0].correlation(0, 1), exact[:4, 4:], rtol=0, atol=1e-10)
 
 
+@given(
+    cuts=st.lists(st.integers(1, 8_999), max_size=6),
+    layout=st.sampled_from("CFSR"),
+    n_threads=st.integers(1, 4),
+)
+@settings(max_examples=15, deadline=None)
+def test_batches_layout_and_threads_change_no_bit(
+    cuts: list[int], layout: str, n_threads: int
+) -> None:
+    arrays = [LONG[:, :5], LONG[:, 5:]]
+    whole = cv.Moments([5, 2], n_threads=1).update(arrays)
+    arrays = [_laid_out(array.copy(), layout) for array in arrays]
+    found = cv.Moments([5, 2], n_threads=n_threads)
+    for a, b in pairwise(sorted({0, len(LONG), *cuts})):
+        found.update([array[a:b] for array in arrays])
+    np.testing.assert_array_equal(found.mean(), whole.mean())
+    for i, j in ((0, 0), (0, 1), (1, 1)):
+        np.testing.assert_array_equal(found.cross_product(i, j), whole.cross_product(i, j))
+
+
+LONG = np.random.default_rng(12).normal(size=(9_000, 7)).astype(np.float32) + np.float32(3.0)
+
+
+@pytest.mark.parametrize("widths", [[300, 260], [900, 700, 1]])
+def test_wide_layers_for_any_threads(level: str, widths: list[int]) -> None:
+    generator = np.random.default_rng(13)
+    arrays = [generator.normal(size=(2_500, width)).astype(np.float32) for width in widths]
+    one, many = (cv.Moments(widths, n_threads=n).update(arrays) for n in (1, 3))
+    exact = np.cov(np.concatenate(arrays, axis=1).astype(np.float64).T)
+    starts = np.cumsum([0, *widths])
+    for i, j in ((0, 0), (0, 1), (1, 1), (1, 0)):
+        found = one.covariance(i, j)
+        np.testing.assert_array_equal(found, many.covariance(i, j))
+        expected = exact[starts[i] : starts[i + 1], starts[j] : starts[j + 1]]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13)
+    np.testing.assert_array_equal(one.covariance(0, 0), one.covariance(0, 0).T)
+
+
+def test_an_interrupted_update_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        unit_summary = staticmethod(_core.kernels.unit_summary)
+
+        def add_cross_products(self, *_: Any) -> None:
+            raise KeyboardInterrupt
+
+    moments = cv.Moments([7])
+    with monkeypatch.context() as patch:
+        patch.setattr(_core, "kernels", Interrupted())
+        with pytest.raises(KeyboardInterrupt):
+            moments.update([LONG])
+    for call in (
+        moments.mean,
+        lambda: moments.update([LONG]),
+        lambda: cv.Moments([7]).merge(moments),
+    ):
+        with pytest.raises(RuntimeError, match="lack part of an update that was interrupted"):
+            call()
+
+
 def test_reading_in_between_changes_no_more_than_rounding() -> None:
     x = np.random.default_rng(2).normal(size=(500, 3)) + 100.0
     undisturbed = stream([x], 7)
@@ -130,6 +190,99 @@ def test_large_offset_changes_no_correlation() -> None:
         np.testing.assert_allclose(
             shifted.correlation(i, j), plain.correlation(i, j), rtol=0, atol=1e-9
         )
+
+
+def test_large_offset_of_single_precision_is_as_exact_as_the_values() -> None:
+    generator = np.random.default_rng(14)
+    # Steps of float32 at 1e6 are 1/16: the units' own rounding, part of the values as given.
+    x = (1e6 + 4.0 * generator.normal(size=(50_000, 5))).astype(np.float32)
+    y = (x[:, :4] - 1e6 + generator.normal(size=(50_000, 4)) + 1e6).astype(np.float32)
+    found, expected = stream([x, y], 4_000), reference.correlation(x[:, :2], y[:, :2])
+    np.testing.assert_allclose(found.correlation(0, 1)[:2, :2], expected, rtol=0, atol=1e-12)
+
+
+def test_offset_far_beyond_the_spread() -> None:
+    """Ten digits of sixteen are the offset's; the other six must survive blocks and merges."""
+    generator = np.random.default_rng(15)
+    x = 1e6 + 1e-4 * generator.normal(size=(12_000, 3))
+    x[:, 2] += x[:, 0] - 1e6
+    expected = reference.correlation(x, x)
+    streamed = stream([x], 1_000)
+    merged = stream([x[:5_001]], 999).merge(stream([x[5_001:]], 999))
+    for moments in (streamed, merged):
+        np.testing.assert_allclose(moments.correlation(0, 0), expected, rtol=0, atol=1e-9)
+
+
+def test_units_that_hardly_vary_correlate_exactly() -> None:
+    """What rounding takes from a block's mean is not small beside a spread of some 30 roundings."""
+    steps = np.random.default_rng(17).integers(0, 100, (6_000, 3)).astype(np.float64)
+    moments = stream([1.0 + steps * np.finfo(np.float64).eps], 800)
+    assert moments.dead_units(0).size == 0
+    np.testing.assert_allclose(
+        moments.correlation(0, 0), reference.correlation(steps, steps), rtol=0, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_drift_in_steps_does_not_cancel(dtype: type[np.floating[Any]]) -> None:
+    """The mean of each block of examples is elsewhere, far beyond the spread within."""
+    generator = np.random.default_rng(16)
+    x = generator.normal(size=(30_000, 3)) + 1e4 * (np.arange(30_000) // 3_000)[:, np.newaxis]
+    x = x.astype(dtype)
+    x[:, 1] *= -1
+    np.testing.assert_allclose(
+        stream([x], 1_111).covariance(0, 0), reference.covariance(x, x), rtol=1e-13
+    )
+
+
+def test_merges_in_any_order_agree() -> None:
+    parts = [stream([part], 500) for part in np.array_split(LONG.astype(np.float64) + 1e6, 5)]
+    whole = stream([LONG.astype(np.float64) + 1e6], 9_000)
+    for order in permutations(range(5)):
+        merged = cv.Moments([7])
+        for i in order:
+            merged.merge(parts[i])
+        np.testing.assert_allclose(merged.mean(), whole.mean(), rtol=1e-15)
+        np.testing.assert_allclose(
+            merged.correlation(0, 0), whole.correlation(0, 0), rtol=0, atol=1e-12
+        )
+
+
+def test_moments_of_products_computed_elsewhere() -> None:
+    centred = LONG.astype(np.float64) - LONG.mean(axis=0, dtype=np.float64)
+    whole = cv.Moments([5, 2]).update([LONG[:, :5], LONG[:, 5:]])
+    products, mean = centred.T @ centred, LONG.mean(axis=0, dtype=np.float64)
+    given_moments = cv.Moments.from_products([5, 2], 9_000, mean, np.triu(products))
+    products[:], mean[:] = 0.0, 0.0
+    for moments in (given_moments, given_moments.merge(cv.Moments([5, 2]))):
+        assert moments.n_examples == 9_000
+        np.testing.assert_allclose(moments.mean(), whole.mean(), rtol=1e-12)
+        for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            np.testing.assert_allclose(
+                moments.covariance(i, j), whole.covariance(i, j), rtol=0, atol=1e-13
+            )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (
+            ([2], 3, [0, 0], np.eye(3)),
+            ValueError,
+            r"`products` must have shape \(2, 2\) for widths",
+        ),
+        (([2], 3, [0, 0], -np.eye(2)), ValueError, "no negative diagonal, got -1 in it"),
+        (([2], 3, [0, 0], np.eye(2) * np.nan), ValueError, "`products` must be finite"),
+        (([2], 3, [0, 0], np.eye(2) * 1j), TypeError, "`products` must be real"),
+        (([2], 3, [0, np.inf], np.eye(2)), ValueError, "`mean` must be finite"),
+        (([2], 3, [0, 0, 0], np.eye(2)), ValueError, r"`mean` must have shape \(2,\), got \(3,\)"),
+        (([2], 0, [0, 0], np.eye(2)), ValueError, "`n_examples` must be at least 1, got 0"),
+        ((2, 3, [0, 0], np.eye(2)), TypeError, "`widths` must be a sequence of whole numbers"),
+    ],
+)
+def test_from_products_refuses(arguments: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        cv.Moments.from_products(*arguments)
 
 
 def test_stream_with_drifting_mean_does_not_cancel() -> None:
@@ -229,7 +382,7 @@ def test_update_makes_no_float64_copy_of_a_large_batch() -> None:
 
 
 def test_save_and_load_give_the_same_numbers(tmp_path: Path) -> None:
-    x = np.random.default_rng(10).normal(size=(300, 5))
+    x = np.random.default_rng(10).normal(size=(300, 5)) + 1e6
     moments = stream([x[:, :2], x[:, 2:]], 11)
     path = moments.save(tmp_path / "moments")
     assert path == tmp_path / "moments"
@@ -338,6 +491,8 @@ def test_other_refusals() -> None:
         cv.Moments([2, 0])
     with pytest.raises(TypeError, match=r"`widths\[0\]` must be a whole number, got 2.5"):
         cv.Moments([2.5])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="`n_threads` must be at least 1, got 0"):
+        cv.Moments([2], n_threads=0)
     moments = cv.Moments([2])
     with pytest.raises(ValueError, match="there must be at least 1 examples, got 0"):
         moments.mean()

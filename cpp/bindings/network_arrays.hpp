@@ -9,10 +9,27 @@
 
 namespace convergent::border {
 
+using Means = py::array_t<double, py::array::c_style>;
+
+inline void set_means(const Means& means, NetworkView& view) {
+    const bool has_scales = means.ndim() == 2 && means.shape(0) == 3;
+    if ((!has_scales && means.ndim() != 1) || means.shape(means.ndim() - 1) != view.n_units) {
+        throw py::value_error("means must have one value a unit, or three in rows");
+    }
+    if (!has_scales) {
+        view.means = means.data();
+        return;
+    }
+    view.scales = means.data();
+    view.means = view.scales + view.n_units;
+    view.rests = view.means + view.n_units;
+}
+
 /// A network's activations where they lie, (n_examples, n_units), float32 or float64 of any
-/// strides. means: None, or one float64 a unit. The arrays must outlive the view.
+/// strides. means: None, or float64 subtracted on reading: one a unit, or three a unit in rows, the
+/// scale to multiply by before, the mean and the rest of the mean. The arrays must outlive the
+/// view.
 inline NetworkView network_view_of(const py::array& network, const py::object& means) {
-    using Means = py::array_t<double, py::array::c_style>;
     const bool is_single = py::isinstance<py::array_t<float>>(network);
     if (!is_single && !py::isinstance<py::array_t<double>>(network)) {
         throw py::type_error("networks must be float32 or float64 arrays");
@@ -24,11 +41,7 @@ inline NetworkView network_view_of(const py::array& network, const py::object& m
         if (!py::isinstance<Means>(means)) {
             throw py::type_error("means must be contiguous float64 arrays");
         }
-        const auto vector = py::reinterpret_borrow<Means>(means);
-        if (vector.ndim() != 1 || vector.shape(0) != view.n_units) {
-            throw py::value_error("means must have one value a unit");
-        }
-        view.means = vector.data();
+        set_means(py::reinterpret_borrow<Means>(means), view);
     }
     return view;
 }

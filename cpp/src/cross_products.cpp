@@ -15,6 +15,8 @@ using Eigen::Index;
 using Eigen::MatrixXd;
 
 constexpr Index kTile = 256;
+constexpr Index kSmallTile = 128;  // where there would be too few for the threads
+constexpr Index kFewUnits = 768;
 constexpr Index kStrip = 128;        // examples in one matrix product
 constexpr Index kDiagonalStep = 64;  // columns at a time in a tile on the diagonal
 constexpr Index kRowsToRead = 32;    // examples in one task of the conversion
@@ -39,6 +41,12 @@ Index block_rows(Index n_units) {
     return std::clamp(rows, kLeastBlockRows, kMostBlockRows);
 }
 
+/// Rows and columns of a tile of a result of that size; depends on nothing else, so that the sums
+/// have the same bits for every n_threads.
+Index tile_size(Index n_rows, Index n_columns) {
+    return std::min(n_rows, n_columns) < kFewUnits ? kSmallTile : kTile;
+}
+
 /// Reads examples [first, first + n_examples) into the columns of `block`, (n_units, n_examples).
 void read_block(const std::vector<NetworkView>& networks, Index first, int n_threads,
                 const StopToken& stop, Eigen::Ref<MatrixXd> block) {
@@ -56,36 +64,61 @@ void read_block(const std::vector<NetworkView>& networks, Index first, int n_thr
     });
 }
 
-/// Adds a strip's share to one tile, of which only the part above the diagonal is needed.
-void add_strip(const Eigen::Ref<const MatrixXd>& strip, Index row, Index column, Index n_rows,
-               Index n_columns, Eigen::Ref<MatrixXd> products) {
-    if (row != column) {
-        products.block(row, column, n_rows, n_columns).noalias() +=
-            strip.middleRows(row, n_rows) * strip.middleRows(column, n_columns).transpose();
+/// Units that lie side by side in a block.
+struct Units {
+    Index first;
+    Index count;
+};
+
+/// Adds a strip's share to one tile; of one of units by themselves only what is above the diagonal.
+void add_strip(const Eigen::Ref<const MatrixXd>& strip, Units rows, Units columns,
+               Eigen::Ref<MatrixXd> tile) {
+    if (rows.first != columns.first) {
+        tile.noalias() += strip.middleRows(rows.first, rows.count) *
+                          strip.middleRows(columns.first, columns.count).transpose();
         return;
     }
-    for (Index begin = 0; begin < n_columns; begin += kDiagonalStep) {
-        const Index count = std::min(kDiagonalStep, n_columns - begin);
-        products.block(row, column + begin, begin + count, count).noalias() +=
-            strip.middleRows(row, begin + count) *
-            strip.middleRows(column + begin, count).transpose();
+    for (Index begin = 0; begin < columns.count; begin += kDiagonalStep) {
+        const Index count = std::min(kDiagonalStep, columns.count - begin);
+        tile.block(0, begin, begin + count, count).noalias() +=
+            strip.middleRows(rows.first, begin + count) *
+            strip.middleRows(columns.first + begin, count).transpose();
     }
 }
 
-void add_block(const Eigen::Ref<const MatrixXd>& block, int n_threads, const StopToken& stop,
-               Eigen::Ref<MatrixXd> products) {
-    const Index n_units = block.rows();
-    const Index n_tiles = (n_units + kTile - 1) / kTile;
-    parallel_for(n_tiles * n_tiles, n_threads, stop, [&](Index task) {
-        const Index row = task % n_tiles * kTile, column = task / n_tiles * kTile;
-        if (row > column) return;
-        const Index n_rows = std::min(kTile, n_units - row);
-        const Index n_columns = std::min(kTile, n_units - column);
+/// Adds the products of some units of a block and others to `products`; where both are the same
+/// units, to its upper triangle.
+void add_block(const Eigen::Ref<const MatrixXd>& block, Units rows, Units columns, int n_threads,
+               const StopToken& stop, Eigen::Ref<MatrixXd> products) {
+    const Index size = tile_size(rows.count, columns.count);
+    const Index n_row_tiles = (rows.count + size - 1) / size;
+    const Index n_column_tiles = (columns.count + size - 1) / size;
+    const bool is_symmetric = rows.first == columns.first;
+    parallel_for(n_row_tiles * n_column_tiles, n_threads, stop, [&](Index task) {
+        const Index row = task % n_row_tiles * size, column = task / n_row_tiles * size;
+        if (is_symmetric && row > column) return;
+        const Units tile_rows{rows.first + row, std::min(size, rows.count - row)};
+        const Units tile_columns{columns.first + column, std::min(size, columns.count - column)};
+        auto tile = products.block(row, column, tile_rows.count, tile_columns.count);
         for (Index first = 0; first < block.cols(); first += kStrip) {
             const Index count = std::min(kStrip, block.cols() - first);
-            add_strip(block.middleCols(first, count), row, column, n_rows, n_columns, products);
+            add_strip(block.middleCols(first, count), tile_rows, tile_columns, tile);
         }
     });
+}
+
+/// Reads the examples block by block, the units of all networks side by side, and calls
+/// work(block), (n_units, n_examples of the block).
+template <class Work>
+void for_each_block(const std::vector<NetworkView>& networks, Index n_units, int n_threads,
+                    const StopToken& stop, const Work& work) {
+    const Index n_examples = networks.front().n_examples;
+    MatrixXd buffer(n_units, std::min(block_rows(n_units), n_examples));
+    for (Index first = 0; first < n_examples; first += buffer.cols()) {
+        auto block = buffer.leftCols(std::min(buffer.cols(), n_examples - first));
+        read_block(networks, first, n_threads, stop, block);
+        work(block);
+    }
 }
 
 }  // namespace
@@ -97,13 +130,25 @@ void add_cross_products(const std::vector<NetworkView>& networks, int n_threads,
         throw std::invalid_argument("the products must have one row and one column a unit");
     }
     if (networks.empty()) return;
-    const Index n_examples = networks.front().n_examples;
-    MatrixXd buffer(n_units, std::min(block_rows(n_units), n_examples));
-    for (Index first = 0; first < n_examples; first += buffer.cols()) {
-        auto block = buffer.leftCols(std::min(buffer.cols(), n_examples - first));
-        read_block(networks, first, n_threads, stop, block);
-        add_block(block, n_threads, stop, products);
+    for_each_block(networks, n_units, n_threads, stop, [&](const auto& block) {
+        add_block(block, {0, n_units}, {0, n_units}, n_threads, stop, products);
+    });
+}
+
+void add_products_between(const NetworkView& x, const NetworkView& y, int n_threads,
+                          const StopToken& stop, ProductsBetween sums) {
+    const Index n_units = count_units({x, y});
+    if (sums.products.rows() != x.n_units || sums.products.cols() != y.n_units ||
+        sums.x_squares.size() != x.n_units || sums.y_squares.size() != y.n_units) {
+        throw std::invalid_argument("the sums must have the shapes of the networks' units");
     }
+    for_each_block({x, y}, n_units, n_threads, stop, [&](const auto& block) {
+        add_block(block, {0, x.n_units}, {x.n_units, y.n_units}, n_threads, stop, sums.products);
+        for (Index example = 0; example < block.cols(); ++example) {
+            sums.x_squares += block.col(example).head(x.n_units).cwiseAbs2();
+            sums.y_squares += block.col(example).tail(y.n_units).cwiseAbs2();
+        }
+    });
 }
 
 }  // namespace convergent

@@ -63,6 +63,16 @@ void read(const NetworkView& network, const Rectangle& part, double* out,
     }
 }
 
+/// Calls change(value, unit) for every value that was read.
+template <class Change>
+void for_each_value(const Rectangle& part, double* out, std::ptrdiff_t out_stride,
+                    const Change& change) {
+    for (std::ptrdiff_t e = 0; e < part.n_examples; ++e) {
+        double* const row = out + e * out_stride;
+        for (std::ptrdiff_t u = 0; u < part.n_units; ++u) change(row[u], u);
+    }
+}
+
 }  // namespace
 
 void read_rectangle(const NetworkView& network, const Rectangle& part, double* out) {
@@ -76,11 +86,17 @@ void read_rectangle(const NetworkView& network, const Rectangle& part, double* o
     } else {
         read<double>(network, part, out, out_stride);
     }
-    if (network.means == nullptr) return;
-    const double* const means = network.means + part.first_unit;
-    for (std::ptrdiff_t e = 0; e < part.n_examples; ++e) {
-        double* const row = out + e * out_stride;
-        for (std::ptrdiff_t u = 0; u < part.n_units; ++u) row[u] -= means[u];
+    if (network.scales != nullptr) {
+        const double* const scales = network.scales + part.first_unit;
+        for_each_value(part, out, out_stride, [=](double& value, auto u) { value *= scales[u]; });
+    }
+    if (network.means != nullptr) {
+        const double* const means = network.means + part.first_unit;
+        for_each_value(part, out, out_stride, [=](double& value, auto u) { value -= means[u]; });
+    }
+    if (network.rests != nullptr) {
+        const double* const rests = network.rests + part.first_unit;
+        for_each_value(part, out, out_stride, [=](double& value, auto u) { value -= rests[u]; });
     }
 }
 

@@ -18,4 +18,16 @@ namespace convergent {
 void add_cross_products(const std::vector<NetworkView>& networks, int n_threads,
                         const StopToken& stop, Eigen::Ref<Eigen::MatrixXd> products);
 
+/// The products of the units of two networks, and the squares of each.
+struct ProductsBetween {
+    Eigen::Ref<Eigen::MatrixXd> products;   ///< (n_units_x, n_units_y)
+    Eigen::Ref<Eigen::VectorXd> x_squares;  ///< (n_units_x)
+    Eigen::Ref<Eigen::VectorXd> y_squares;  ///< (n_units_y)
+};
+
+/// Adds X^T Y and the diagonals of X^T X and Y^T Y to `sums`, in the same manner; costs
+/// 2 n_examples n_units_x n_units_y operations.
+void add_products_between(const NetworkView& x, const NetworkView& y, int n_threads,
+                          const StopToken& stop, ProductsBetween sums);
+
 }  // namespace convergent

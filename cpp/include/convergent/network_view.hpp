@@ -14,6 +14,8 @@ struct NetworkView {
     std::ptrdiff_t example_stride = 0;  ///< in bytes
     std::ptrdiff_t unit_stride = 0;     ///< in bytes
     const double* means = nullptr;      ///< (n_units,) subtracted on reading; null for none
+    const double* scales = nullptr;     ///< (n_units,) multiplied before that; null for none
+    const double* rests = nullptr;      ///< (n_units,) subtracted after that; null for none
 };
 
 /// A rectangle of a network: examples [first_example, first_example + n_examples), units likewise.
@@ -24,9 +26,9 @@ struct Rectangle {
     std::ptrdiff_t n_units;
 };
 
-/// Copies a rectangle, minus the means, to `out` (n_examples, n_units), overwritten: the units of
-/// an example lie side by side, those of the next one begin `out_stride` numbers on. The rectangle
-/// must lie inside the network; out must not alias it.
+/// Copies a rectangle, (value * scale - mean) - rest, to `out` (n_examples, n_units), overwritten:
+/// the units of an example lie side by side, those of the next one begin `out_stride` numbers on.
+/// The rectangle must lie inside the network; out must not alias it.
 void read_rectangle(const NetworkView& network, const Rectangle& part, double* out,
                     std::ptrdiff_t out_stride);
 /// The same without gaps between the examples.

@@ -35,6 +35,24 @@ class Kernels(Protocol):
     def cross_products(
         self, networks: Sequence[Floats], means: Sequence[Float64] | None, n_threads: int
     ) -> Float64: ...
+    def add_cross_products(
+        self,
+        networks: Sequence[Floats],
+        means: Sequence[Float64] | None,
+        products: Float64,
+        n_threads: int,
+    ) -> None: ...
+    def products_between(
+        self,
+        x: Floats,
+        y: Floats,
+        x_means: Float64 | None,
+        y_means: Float64 | None,
+        n_threads: int,
+    ) -> tuple[Float64, Float64, Float64]: ...
+    def unit_summary(
+        self, network: Floats, means: Float64 | None, n_threads: int
+    ) -> tuple[Float64, Float64, Float64, Float64]: ...
     def fold_examples(
         self,
         triangle: Float64,

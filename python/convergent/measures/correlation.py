@@ -8,29 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convergent import _validate
+from convergent import _core, _validate
 from convergent._validate import Floats
 
 _DEAD = "their correlations are given as 0"
-_BLOCK_VALUES = 1 << 18
+_SAFE = 1e70  # squares of squares of such magnitudes and ranges, summed, are finite and not 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Standard:
-    """How the units of one network are centred and scaled.
+    """How the units of one network are scaled and centred.
 
-    ``scale`` is the power of two that brings a unit's largest magnitude into [0.5, 1), so that no
-    square overflows or vanishes; ``mean`` is the mean of the scaled unit.
+    ``lines`` are three numbers a unit: a power of two, 1 unless products of the unit's values might
+    overflow or vanish, the mean of the scaled unit, and what rounding took from that mean.
     """
 
-    scale: NDArray[np.float64]
-    mean: NDArray[np.float64]
+    lines: NDArray[np.float64]
     dead: NDArray[np.bool_]
-
-    def apply(self, rows: Floats) -> NDArray[np.float64]:
-        centred: NDArray[np.float64] = np.multiply(rows, self.scale, dtype=np.float64)
-        centred -= self.mean
-        return centred
 
 
 def correlation(x: Any, y: Any = None) -> NDArray[np.float64]:
@@ -64,10 +58,11 @@ def correlation(x: Any, y: Any = None) -> NDArray[np.float64]:
 
     Notes
     -----
-    Two passes over blocks of rows, in float64 whatever the input: ranges and means, then products
-    of centred values, corrected for the rounding of the means. A large common offset costs no
-    accuracy. No float64 copy of the input is made: a block takes 2 MiB, or at the most the size of
-    the result and a quarter of the examples.
+    Two passes, in float64 whatever the input: ranges and means, then products of centred values; the
+    means are kept to twice the digits of a float64. A large common offset costs no accuracy. No
+    float64 copy of the input is made: a block takes 8 MiB (more beyond 4,096 units). All processors
+    are used; the result does not depend on their number. It costs ``n_units_x**2`` operations an
+    example without `y`, ``2 n_units_x n_units_y`` with it.
 
     References
     ----------
@@ -82,50 +77,38 @@ def correlation(x: Any, y: Any = None) -> NDArray[np.float64]:
     array([[1. , 0.5],
            [0.5, 1. ]])
     """
+    n_threads = _validate.thread_count(None)
     if y is None or y is x:
         x_matrix = _validate.activations(x, "x")
-        x_standard = _standardise(x_matrix)
+        x_standard = _standardise(x_matrix, n_threads)
         _validate.warn_dead_units("x", np.flatnonzero(x_standard.dead), _DEAD)
-        return _correlate_within(x_matrix, x_standard)
+        return _correlate_within(x_matrix, x_standard, n_threads)
     x_matrix, y_matrix = _validate.activation_pair(x, y)
-    x_standard, y_standard = _standardise(x_matrix), _standardise(y_matrix)
+    x_standard, y_standard = (_standardise(units, n_threads) for units in (x_matrix, y_matrix))
     _validate.warn_dead_units("x", np.flatnonzero(x_standard.dead), _DEAD)
     _validate.warn_dead_units("y", np.flatnonzero(y_standard.dead), _DEAD)
-    return _correlate_between(x_matrix, x_standard, y_matrix, y_standard)
+    return _correlate_between(x_matrix, x_standard, y_matrix, y_standard, n_threads)
 
 
-def _standardise(x: Floats) -> _Standard:
+def _standardise(x: Floats, n_threads: int) -> _Standard:
     """First pass: range and mean of every unit."""
-    low, high = x[0].copy(), x[0].copy()
-    first = x[0].astype(np.float64)
-    total = np.zeros_like(first)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for rows in _blocks(x):
-            np.minimum(low, rows.min(axis=0), out=low)
-            np.maximum(high, rows.max(axis=0), out=high)
-            total += np.subtract(rows, first, dtype=np.float64).sum(axis=0)
-    # Where the sum overflows, the first example will do: the second pass corrects the mean.
-    total[~np.isfinite(total)] = 0.0
-    magnitude = np.maximum(np.abs(low), np.abs(high)).astype(np.float64)
-    exponent = np.maximum(np.frexp(magnitude)[1], -1000)  # 2**1074, for subnormals, is no float64
-    scale = np.ldexp(1.0, -exponent)
-    mean = first * scale + total * scale / x.shape[0]
-    return _Standard(scale=scale, mean=mean, dead=low == high)
+    low, high, mean, rest = _core.kernels.unit_summary(x, None, n_threads)
+    scale = np.ones_like(mean)
+    magnitude = np.maximum(np.abs(low), np.abs(high))
+    with np.errstate(over="ignore"):
+        odd = (magnitude > _SAFE) | ((high - low < 1 / _SAFE) & (low < high))
+    if odd.any():
+        exponent = np.maximum(np.frexp(magnitude[odd])[1], -1000)  # 2**1074 is no float64
+        scale[odd] = np.ldexp(1.0, -exponent)
+        scaled = np.stack([scale, np.zeros_like(scale), np.zeros_like(scale)])
+        mean, rest = _core.kernels.unit_summary(x, scaled, n_threads)[2:]
+    return _Standard(np.stack([scale, mean, rest]), low == high)
 
 
-def _correlate_within(x: Floats, standard: _Standard) -> NDArray[np.float64]:
-    """Correlate the units of one network; the rounding error of the means is taken out."""
-    n_examples, n_units = x.shape
-    products = np.zeros((n_units, n_units))
-    block_products = np.empty_like(products)
-    sums = np.zeros(n_units)
-    for rows in _blocks(x):
-        centred = standard.apply(rows)
-        sums += centred.sum(axis=0)
-        products += np.matmul(centred.T, centred, out=block_products)
-    products -= np.outer(sums, sums) / n_examples
+def _correlate_within(x: Floats, standard: _Standard, n_threads: int) -> NDArray[np.float64]:
+    products = _core.kernels.cross_products([x], [standard.lines], n_threads)
     squares = np.diagonal(products).copy()
-    result = _normalise(products, squares, squares)
+    result = _normalise(products.T, squares, squares)
     result[standard.dead, :] = 0.0
     result[:, standard.dead] = 0.0
     np.fill_diagonal(result, np.where(standard.dead, 0.0, 1.0))
@@ -133,30 +116,13 @@ def _correlate_within(x: Floats, standard: _Standard) -> NDArray[np.float64]:
 
 
 def _correlate_between(
-    x: Floats, x_standard: _Standard, y: Floats, y_standard: _Standard
+    x: Floats, x_standard: _Standard, y: Floats, y_standard: _Standard, n_threads: int
 ) -> NDArray[np.float64]:
-    n_examples, n_x, n_y = x.shape[0], x.shape[1], y.shape[1]
-    products = np.zeros((n_x, n_y))
-    block_products = np.empty_like(products)
-    x_sums, y_sums, x_squares, y_squares = (
-        np.zeros(n_x),
-        np.zeros(n_y),
-        np.zeros(n_x),
-        np.zeros(n_y),
+    # The products come in Fortran order: those of y with x are in the order of the result.
+    products, y_squares, x_squares = _core.kernels.products_between(
+        y, x, y_standard.lines, x_standard.lines, n_threads
     )
-    step = min(_block_examples(x), _block_examples(y))
-    for start in range(0, n_examples, step):
-        x_centred = x_standard.apply(x[start : start + step])
-        y_centred = y_standard.apply(y[start : start + step])
-        x_sums += x_centred.sum(axis=0)
-        y_sums += y_centred.sum(axis=0)
-        x_squares += np.einsum("ij,ij->j", x_centred, x_centred)
-        y_squares += np.einsum("ij,ij->j", y_centred, y_centred)
-        products += np.matmul(x_centred.T, y_centred, out=block_products)
-    products -= np.outer(x_sums, y_sums) / n_examples
-    x_squares -= x_sums**2 / n_examples
-    y_squares -= y_sums**2 / n_examples
-    result = _normalise(products, x_squares, y_squares)
+    result = _normalise(products.T, x_squares, y_squares)
     result[x_standard.dead, :] = 0.0
     result[:, y_standard.dead] = 0.0
     return result
@@ -170,13 +136,3 @@ def _normalise(
     scale[scale <= 0] = 1.0
     products /= np.sqrt(scale, out=scale)
     return np.clip(products, -1.0, 1.0, out=products)
-
-
-def _block_examples(x: Floats) -> int:
-    n_examples, n_units = int(x.shape[0]), int(x.shape[1])
-    return max(1, _BLOCK_VALUES // n_units, min(n_units, n_examples // 4))
-
-
-def _blocks(x: Floats) -> list[Floats]:
-    step = _block_examples(x)
-    return [x[start : start + step] for start in range(0, x.shape[0], step)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
+from convergent.nets.device_tensors import check_activations, refuse_without_float64
 from convergent.statistics.cholesky import LARGEST_SAFE_INVERSE
 from convergent.statistics.factor import Factor
 
@@ -13,7 +14,6 @@ _BLOCK_FACTOR = 4  # rows of a block, per column
 _MIN_BLOCK_ROWS = 4096
 _SAFE_SQUARES = (1e-280, 1e280)  # sums of squares that neither underflowed nor overflowed
 _LEAST_SCALE = 1e-300
-_WITHOUT_FLOAT64 = ("mps",)
 
 
 class DeviceFactor:
@@ -75,11 +75,7 @@ class DeviceFactor:
     def __init__(self, widths: Sequence[int], device: str | torch.device) -> None:
         self.widths = Factor(widths).widths
         self.device = torch.device(device)
-        if self.device.type in _WITHOUT_FLOAT64:
-            raise ValueError(
-                f"`device` must have float64, which {self.device.type} has not; "
-                "use convergent.Factor, on the host"
-            )
+        refuse_without_float64(self.device, "convergent.Factor")
         self.n_examples = 0
         n_columns = 1 + sum(self.widths)
         n_rows = max(_MIN_BLOCK_ROWS, _BLOCK_FACTOR * n_columns)
@@ -119,23 +115,7 @@ class DeviceFactor:
             If a tensor has another width than its network or another number of examples than the
             first one, is empty, or holds NaN or infinity. Nothing is taken in then.
         """
-        if len(activations) != len(self.widths):
-            raise ValueError(
-                f"`activations` must hold {len(self.widths)} networks, got {len(activations)}"
-            )
-        for i, (tensor, width) in enumerate(zip(activations, self.widths)):
-            _check_matrix(tensor, f"activations[{i}]")
-            if tensor.shape[1] != width:
-                raise ValueError(
-                    f"`activations[{i}]` must have {width} units, got {tensor.shape[1]}"
-                )
-            if len(tensor) != len(activations[0]):
-                raise ValueError(
-                    f"`activations[{i}]` must have as many examples as `activations[0]`, "
-                    f"got {len(tensor)} and {len(activations[0])}"
-                )
-        for i, tensor in enumerate(activations):
-            _refuse_non_finite(tensor, f"activations[{i}]")
+        check_activations(activations, self.widths)
         return self.take(activations)
 
     def take(self, tensors: Sequence[torch.Tensor]) -> DeviceFactor:
@@ -184,44 +164,6 @@ class DeviceFactor:
         self._triangle = _triangle_of([self._triangle, self._rows])
 
 
-class DeviceFactors:
-    """The factor of each layer of several networks, accumulated on a torch device.
-
-    Parameters
-    ----------
-    device : torch.device
-        Where to compute; it must have float64.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._factors: dict[str, DeviceFactor] = {}
-
-    def take(self, layer: str, outputs: Sequence[torch.Tensor]) -> None:
-        """Take in one batch of a layer: checked outputs (n, units) or (n, channels, h, w)."""
-        matrices = [_positions(tensor) for tensor in outputs]
-        if layer not in self._factors:
-            widths = [matrix.shape[1] for matrix in matrices]
-            self._factors[layer] = DeviceFactor(widths, self._device)
-        self._factors[layer].take(matrices)
-
-    def finish(self) -> Mapping[str, Factor]:
-        """Return the factors by layer, on the host."""
-        return {layer: factor.to_factor() for layer, factor in self._factors.items()}
-
-
-def keeps_factors(device: torch.device) -> bool:
-    """Whether factors are better accumulated on a device than on the host, which has the kernel."""
-    return device.type not in ("cpu", *_WITHOUT_FLOAT64)
-
-
-def _positions(images: torch.Tensor) -> torch.Tensor:
-    """Return the positions view: (n, c, h, w) becomes (n h w, c), a matrix stays as it is."""
-    if images.ndim == 2:
-        return images
-    return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1])
-
-
 def _well_conditioned_gram(rows: torch.Tensor) -> torch.Tensor | None:
     """Return the Gram matrix of the columns, or None if it holds less than the rows do."""
     gram = rows.T @ rows
@@ -265,28 +207,3 @@ def _triangle_of(parts: Sequence[torch.Tensor]) -> torch.Tensor:
     scale = torch.exp2(torch.floor(torch.log2(largest.clamp(min=_LEAST_SCALE))))
     triangle: torch.Tensor = torch.linalg.qr(rows.div_(scale), mode="r").R
     return triangle * torch.where(largest > 0.0, scale, 0.0)
-
-
-def _check_matrix(tensor: object, name: str) -> None:
-    if not isinstance(tensor, torch.Tensor):
-        raise TypeError(f"`{name}` must be a tensor, got {type(tensor).__name__}")
-    if tensor.is_complex():
-        raise TypeError(f"`{name}` must be real, got complex values ({tensor.dtype})")
-    if tensor.ndim != 2:
-        raise ValueError(
-            f"`{name}` must be two-dimensional (n_examples, n_units), "
-            f"got shape {tuple(tensor.shape)}"
-        )
-    if tensor.numel() == 0:
-        raise ValueError(f"`{name}` must not be empty, got shape {tuple(tensor.shape)}")
-
-
-def _refuse_non_finite(tensor: torch.Tensor, name: str) -> None:
-    finite = torch.isfinite(tensor)
-    if bool(finite.all()):
-        return
-    first = int(torch.nonzero(~finite.all(dim=0))[0, 0])
-    raise ValueError(
-        f"`{name}` must be finite, got {int((~finite).sum())} NaN or infinite values, "
-        f"the first in unit {first}"
-    )

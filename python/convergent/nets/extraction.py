@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from convergent.nets.datasets import batches
-from convergent.nets.device_factor import DeviceFactors, keeps_factors
+from convergent.nets.device_sums import DeviceSums, keeps_sums
 from convergent.nets.layers import (
     LayerOutput,
     LayerOutputs,
@@ -60,9 +60,9 @@ def collect(
         out (n_images, n_units) or (n_images, n_channels, height, width); of a tuple or mapping the
         first tensor counts.
     device : str or torch.device
-        Where the networks run. Elsewhere than on the CPU the factor is accumulated there too, in
-        float64 and from outputs that stay there until their batch is done; MPS has no float64 and
-        leaves it to the CPU.
+        Where the networks run. Elsewhere than on the CPU moments and factor are accumulated there
+        too, in float64 and from outputs that stay there until their batch is done; MPS has no
+        float64 and leaves it to the CPU.
     views : sequence of {"positions", "images"}
         What to keep: channels with every position an example (moments, factor, rows), or flattened
         units with every image an example.
@@ -99,10 +99,11 @@ def collect(
     """
     _check_networks(networks)
     correspondence = corresponding_layers(networks, layers)
-    on_device = factor and keeps_factors(torch.device(device))
+    on_device = keeps_sums(torch.device(device))
     builder = StatisticsBuilder(
         list(networks),
         views=views,
+        moments=not on_device,
         factor=factor and not on_device,
         n_rows=n_rows,
         max_units=max_units,
@@ -113,13 +114,14 @@ def collect(
     total = len(source) if isinstance(source, Sized) else 0
     found_labels: list[NDArray[Any]] = []
     n_batches = 0
-    factors = DeviceFactors(torch.device(device)) if on_device and "positions" in views else None
-    recorded = recording(networks, correspondence, on_device=factors is not None)
+    keeps_positions = on_device and "positions" in views
+    sums = DeviceSums(torch.device(device), factor) if keeps_positions else None
+    recorded = recording(networks, correspondence, on_device=sums is not None)
     with evaluating(networks, device), recorded as recorders:
         for batch in source:
             images, batch_labels = _split_batch(batch)
             outputs = _forward(networks, recorders, images, device)
-            _update(builder, factors, correspondence, outputs)
+            _update(builder, sums, correspondence, outputs)
             n_batches += 1
             if batch_labels is not None and labels is True:
                 found_labels.append(batch_labels)
@@ -130,7 +132,8 @@ def collect(
     return builder.finish(
         labels=_joined_labels(labels, found_labels, n_batches),
         settings={"source": "networks", "layers": correspondence},
-        factors=None if factors is None else factors.finish(),
+        moments=None if sums is None else sums.moments(),
+        factors=None if sums is None else sums.factors(),
     )
 
 
@@ -200,7 +203,7 @@ def float_dtype(network: nn.Module) -> torch.dtype:
 
 def _update(
     builder: StatisticsBuilder,
-    factors: DeviceFactors | None,
+    sums: DeviceSums | None,
     correspondence: Mapping[str, Mapping[str, str]],
     outputs: Mapping[str, Mapping[str, LayerOutput]],
 ) -> None:
@@ -209,8 +212,8 @@ def _update(
         images = {network: output.array for network, output in chosen.items()}
         positions = {network: positions_view(array) for network, array in images.items()}
         builder.update(layer, positions, images)
-        if factors is not None:  # the builder has checked the values
-            factors.take(layer, [output.tensor for output in chosen.values()])
+        if sums is not None:  # the builder has checked the values
+            sums.take(layer, [output.tensor for output in chosen.values()])
 
 
 def _joined_labels(labels: Any, found: list[NDArray[Any]], n_batches: int) -> Any:

@@ -29,8 +29,9 @@ class StatisticsBuilder:
         The networks' names.
     views : sequence of {"positions", "images"}
         What to keep: moments, factor and rows belong to the positions view.
-    factor : bool
-        Whether to keep the joint triangular factor; False also for factors that `finish` is given.
+    moments, factor : bool
+        Whether to keep the joint moments and the joint triangular factor; False also for those that
+        `finish` is given.
     n_rows : int
         Rows of the positions view to sample.
     max_units : int
@@ -57,6 +58,7 @@ class StatisticsBuilder:
         networks: Sequence[str],
         *,
         views: Sequence[str] = VIEWS,
+        moments: bool = True,
         factor: bool = True,
         n_rows: int = 60_000,
         max_units: int = 1_000,
@@ -71,7 +73,7 @@ class StatisticsBuilder:
         if isinstance(views, str) or not views:
             raise ValueError(f"`views` must be a list of {', '.join(VIEWS)}, got {views!r}")
         self._views = tuple(_validate.choice(view, "views", VIEWS) for view in views)
-        self._factor = bool(factor)
+        self._moments, self._factor = bool(moments), bool(factor)
         self._n_rows = _validate.integer(n_rows, "n_rows", low=1)
         self._max_units = _validate.integer(max_units, "max_units", low=1)
         self._seed = _validate.integer(seed, "seed", low=0, high=2**63 - 1)
@@ -112,7 +114,7 @@ class StatisticsBuilder:
             if layer not in self._positions:
                 widths = [matrix.shape[1] for matrix in matrices]
                 self._positions[layer] = _PositionsStream(
-                    layer, widths, self._factor, self._n_rows, self._seed
+                    layer, widths, self._moments, self._factor, self._n_rows, self._seed
                 )
             self._positions[layer].update(matrices)
         if "images" in self._views or self._n_top:
@@ -151,6 +153,7 @@ class StatisticsBuilder:
         *,
         labels: Any = None,
         settings: Mapping[str, Any] | None = None,
+        moments: Mapping[str, Moments] | None = None,
         factors: Mapping[str, Factor] | None = None,
     ) -> Statistics:
         """Return what was kept; the builder may go on streaming afterwards.
@@ -161,15 +164,16 @@ class StatisticsBuilder:
             Numbers or text, in the order of the images.
         settings : mapping or None
             JSON values that say how the activations came about; the builder adds its own.
+        moments : mapping from layer to Moments, or None
         factors : mapping from layer to Factor, or None
-            Joint factors of the positions view that were accumulated beside a builder that keeps
-            none, such as on a GPU: one for each layer.
+            Joint moments and factors of the positions view that were accumulated beside a builder
+            that keeps none, such as on a GPU: one for each layer.
 
         Raises
         ------
         ValueError
-            If nothing was streamed, the layers or `labels` differ in images, or `factors` are not
-            those of the positions streamed.
+            If nothing was streamed, the layers or `labels` differ in images, or `moments` or
+            `factors` are not those of the positions streamed.
         """
         names = list(self._positions or self._images)
         if not names:
@@ -178,10 +182,12 @@ class StatisticsBuilder:
         if len(set(counts.values())) > 1:
             raise ValueError(f"every layer must have seen the same images, got {counts}")
         n_images = next(iter(counts.values()), None)
+        if moments is not None:
+            self._check_given(moments, "moments", self._moments)
         if factors is not None:
-            self._check_factors(factors)
+            self._check_given(factors, "factors", self._factor)
         return Statistics(
-            {name: self._finish_layer(name, factors) for name in names},
+            {name: self._finish_layer(name, moments, factors) for name in names},
             self._networks,
             None if labels is None else check_labels(labels, n_images),
             {
@@ -195,33 +201,38 @@ class StatisticsBuilder:
             },
         )
 
-    def _check_factors(self, factors: Mapping[str, Factor]) -> None:
-        if self._factor:
-            raise ValueError("`factors` must be given to a builder with factor=False only")
-        if set(factors) != set(self._positions):
+    def _check_given(
+        self, given: Mapping[str, Moments] | Mapping[str, Factor], noun: str, is_kept: bool
+    ) -> None:
+        if is_kept:
+            raise ValueError(f"`{noun}` must be given to a builder that keeps none")
+        if set(given) != set(self._positions):
             raise ValueError(
-                f"`factors` must be given for {', '.join(self._positions) or 'no layer'}, "
-                f"got {', '.join(factors) or 'none'}"
+                f"`{noun}` must be given for {', '.join(self._positions) or 'no layer'}, "
+                f"got {', '.join(given) or 'none'}"
             )
         for name, stream in self._positions.items():
-            moments, factor = stream.moments, factors[name]
-            if (factor.widths, factor.n_examples) != (moments.widths, moments.n_examples):
+            found = given[name]
+            if (found.widths, found.n_examples) != (stream.widths, stream.n_examples):
                 raise ValueError(
-                    f"`factors[{name!r}]` must have widths {list(moments.widths)} and "
-                    f"{moments.n_examples} examples, got {list(factor.widths)} and "
-                    f"{factor.n_examples}"
+                    f"`{noun}[{name!r}]` must have widths {list(stream.widths)} and "
+                    f"{stream.n_examples} examples, got {list(found.widths)} and "
+                    f"{found.n_examples}"
                 )
 
-    def _finish_layer(self, name: str, factors: Mapping[str, Factor] | None) -> LayerStatistics:
+    def _finish_layer(
+        self,
+        name: str,
+        moments: Mapping[str, Moments] | None,
+        factors: Mapping[str, Factor] | None,
+    ) -> LayerStatistics:
         positions, images = self._positions.get(name), self._images.get(name)
-        widths = positions.moments.widths if positions else images.widths if images else ()
-        factor = positions.factor if positions else None
         return LayerStatistics(
             name,
             self._networks,
-            widths,
-            positions.moments if positions else None,
-            factors[name] if factors else factor,
+            positions.widths if positions else images.widths if images else (),
+            moments[name] if moments else positions.moments if positions else None,
+            factors[name] if factors else positions.factor if positions else None,
             positions.sample.rows if positions else [],
             images.joined() if images else [],
             images.units if images else [],
@@ -233,19 +244,29 @@ class _PositionsStream:
     """Moments, factor and rows of one layer."""
 
     def __init__(
-        self, layer: str, widths: Sequence[int], factor: bool, n_rows: int, seed: int
+        self,
+        layer: str,
+        widths: Sequence[int],
+        moments: bool,
+        factor: bool,
+        n_rows: int,
+        seed: int,
     ) -> None:
         self._layer = layer
-        self.moments = Moments(widths)
+        self.widths = tuple(widths)
+        self.n_examples = 0
+        self.moments = Moments(widths) if moments else None
         self.factor = Factor(widths) if factor else None
         self.sample = RowSample(n_rows, widths, seed)
 
     def update(self, matrices: list[_validate.Floats]) -> None:
-        _refuse_other_widths(self.moments.widths, matrices, self._layer)
-        self.moments.update_checked(matrices)
+        _refuse_other_widths(self.widths, matrices, self._layer)
+        if self.moments is not None:
+            self.moments.update_checked(matrices)
         self.sample.update_checked(matrices)
         if self.factor is not None:
             self.factor.update(matrices)
+        self.n_examples += len(matrices[0])
 
 
 class _ImagesStream:

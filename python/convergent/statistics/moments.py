@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from convergent import _storage, _validate
+from convergent import _core, _storage, _validate
+from convergent.statistics.batches import batch_of, refuse_unlike, widths_of
+from convergent.statistics.row_blocks import RowBlocks
 
 FORMAT = "convergent.Moments/1"
-_BLOCK_BYTES = 1 << 22
-_LARGEST = 1e140  # squares and their sums stay finite
+_BLOCK_VALUES = 1 << 21
+_BLOCK_ROWS = (1024, 4096)  # at least, at most
+LARGEST = 1e140  # squares and their sums stay finite
 _DEAD_ULPS = 16.0
 
 Float64 = NDArray[np.float64]
@@ -23,23 +27,33 @@ Float64 = NDArray[np.float64]
 class Moments:
     """Joint count, means and co-moments of ``[X_1 ... X_N]`` over a stream of examples.
 
-    Accumulates in float64. Examples are gathered into blocks of fixed size, each block is centred
-    by its own mean and merged (Chan, Golub and LeVeque), so nothing cancels, and the batches' sizes
-    change no bit as long as no statistic is read in between (reading settles the block that is not
-    full yet). Memory: half of ``sum(widths)**2`` numbers and one block of about 4 MiB.
+    Accumulates in float64. Examples are taken in blocks of a fixed number; each block is centred by
+    its own mean and merged (Chan, Golub and LeVeque), so that nothing cancels, neither under a
+    large offset nor when the mean drifts.
 
     Parameters
     ----------
     widths : sequence of int
         Number of units of each network.
+    n_threads : int, optional
+        All processors by default. The result does not depend on it.
 
     Raises
     ------
+    TypeError
+        If `widths` is not a sequence of whole numbers.
     ValueError
-        If `widths` is empty or holds a number below 1.
+        If `widths` is empty or holds a number below 1, or `n_threads` is below 1.
 
     Notes
     -----
+    With ``p = sum(widths)``, an example costs ``p^2`` operations: only one half of the symmetric
+    matrix is computed. The memory is ``p^2`` float64 and a block, whatever the number of examples;
+    a block has 2 million numbers, but at least 1,024 and at most 4,096 examples. The result has the
+    same bits for any split of the examples into batches, as long as no statistic is read in between
+    (reading settles the block that is not full yet), for any memory order and for any number of
+    threads.
+
     A unit is dead if its standard deviation is at most 16 float64 roundings of its mean (or its sum
     of squares underflows). Correlations with a dead unit, its own included, are 0.
 
@@ -61,20 +75,19 @@ class Moments:
            [0.]])
     """
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    def __init__(self, widths: Sequence[int], *, n_threads: int | None = None) -> None:
         self._widths = widths_of(widths)
+        self._n_threads = _validate.thread_count(n_threads)
+        n_units = sum(self._widths)
+        stops = [int(stop) for stop in np.cumsum(self._widths)]
+        self._columns = [slice(a, b) for a, b in zip([0, *stops], stops)]
         self._n_settled = 0
-        self._means = [np.zeros(width) for width in self._widths]
-        n_networks = len(self._widths)
-        self._products = {
-            (i, j): np.zeros((self._widths[i], self._widths[j]))
-            for i in range(n_networks)
-            for j in range(i, n_networks)
-        }
-        rows = int(np.clip(_BLOCK_BYTES // (8 * sum(self._widths)), 256, 4096))
-        # The extra row carries the step of the mean into the same matrix product.
-        self._block = [np.empty((rows + 1, width)) for width in self._widths]
-        self._n_pending = 0
+        self._mean = np.zeros(n_units)
+        self._rest = np.zeros(n_units)  # what rounding takes from the mean
+        self._products = np.zeros((n_units, n_units), order="F")  # its upper triangle
+        rows = int(np.clip(_BLOCK_VALUES // n_units, *_BLOCK_ROWS))
+        self._blocks = RowBlocks(self._widths, rows)
+        self._is_whole = True
 
     def __repr__(self) -> str:
         return f"Moments(widths={list(self._widths)}, n_examples={self.n_examples})"
@@ -87,7 +100,7 @@ class Moments:
     @property
     def n_examples(self) -> int:
         """Number of examples seen."""
-        return self._n_settled + self._n_pending
+        return self._n_settled + self._blocks.n_kept
 
     def update(self, batch: Sequence[Any]) -> Moments:
         """Add a batch of examples.
@@ -113,19 +126,11 @@ class Moments:
     def update_checked(self, batch: Sequence[_validate.Floats]) -> Moments:
         """Add a batch that the caller has checked as `update` would."""
         for i, matrix in enumerate(batch):
-            if matrix.dtype == np.float64 and max(matrix.max(), -matrix.min()) > _LARGEST:
-                raise ValueError(f"`batch[{i}]` must be below {_LARGEST:g} in magnitude")
-        n_rows = batch[0].shape[0]
-        capacity = self._block[0].shape[0] - 1
-        start = 0
-        while start < n_rows:
-            take = min(capacity - self._n_pending, n_rows - start)
-            for block, matrix in zip(self._block, batch):
-                block[self._n_pending : self._n_pending + take] = matrix[start : start + take]
-            self._n_pending += take
-            start += take
-            if self._n_pending == capacity:
-                self._settle()
+            if matrix.dtype == np.float64 and max(matrix.max(), -matrix.min()) > LARGEST:
+                raise ValueError(f"`batch[{i}]` must be below {LARGEST:g} in magnitude")
+        self._refuse_partial()
+        for block in self._blocks.take(batch):
+            self._add_block(block)
         return self
 
     def merge(self, other: Moments) -> Moments:
@@ -143,44 +148,52 @@ class Moments:
         other._settle()
         if other._n_settled == 0:
             return self
-        total = self._n_settled + other._n_settled
-        steps = [theirs - ours for ours, theirs in zip(self._means, other._means)]
-        factor = self._n_settled * (other._n_settled / total)
-        for (i, j), product in self._products.items():
-            product += other._products[i, j]
-            product += np.multiply.outer(factor * steps[i], steps[j])
-        for mean, step in zip(self._means, steps):
-            mean += step * (other._n_settled / total)
-        self._n_settled = total
+        self._is_whole = False
+        self._products += other._products
+        self._add_means(other._mean, other._rest, other._n_settled)
+        self._is_whole = True
         return self
 
     def _settle(self) -> None:
-        """Merge the rows of the block into the totals."""
-        n_rows = self._n_pending
-        if n_rows == 0:
-            return
-        total = self._n_settled + n_rows
-        for block, mean in zip(self._block, self._means):
-            rows = block[:n_rows]
-            first = rows[0].copy()
-            rows -= first  # a constant unit becomes exact zeros
-            shift = rows.mean(axis=0)
-            rows -= shift
-            step = (first + shift) - mean if self._n_settled else first + shift
-            block[n_rows] = step * np.sqrt(self._n_settled * (n_rows / total))
-            mean += step * (n_rows / total)
-        for (i, j), product in self._products.items():
-            product += self._block[i][: n_rows + 1].T @ self._block[j][: n_rows + 1]
-        self._n_settled = total
-        self._n_pending = 0
+        """Merge the rows of the block that is not full yet into the totals."""
+        self._refuse_partial()
+        if self._blocks.n_kept:
+            self._add_block(self._blocks.rest())
+
+    def _refuse_partial(self) -> None:
+        if not self._is_whole:
+            raise RuntimeError("the moments lack part of an update that was interrupted")
+
+    def _add_block(self, parts: Sequence[_validate.Floats]) -> None:
+        """Merge the rows of a block, centred by their own means, into the totals."""
+        self._is_whole = False
+        kernels, n_threads = _core.kernels, self._n_threads
+        means = [np.array(kernels.unit_summary(part, None, n_threads)[2:]) for part in parts]
+        standards = [np.concatenate([np.ones_like(mean[:1]), mean]) for mean in means]
+        kernels.add_cross_products(parts, standards, self._products, n_threads)
+        mean, rest = np.concatenate(means, axis=1)
+        self._add_means(mean, rest, parts[0].shape[0])
+        self._is_whole = True
+
+    def _add_means(self, mean: Float64, rest: Float64, n_examples: int) -> None:
+        """Merge the means of other examples, whose centred products have been added already."""
+        total = self._n_settled + n_examples
+        if self._n_settled:
+            step = (mean - self._mean) + (rest - self._rest)
+            row = step * np.sqrt(self._n_settled * (n_examples / total))
+            _core.kernels.add_cross_products(
+                [row[np.newaxis]], None, self._products, self._n_threads
+            )
+            mean, rest = _two_sum(self._mean, step * (n_examples / total) + self._rest)
+        self._mean, self._rest, self._n_settled = mean, rest, total
 
     def mean(self, network: int | None = None) -> Float64:
         """Return the mean of each unit, float64 (widths[network],); None: all networks in a row."""
         self._require(1)
         self._settle()
         if network is None:
-            return np.concatenate(self._means)
-        return self._means[self._index(network, "network")].copy()
+            return self._mean.copy()
+        return self._mean[self._columns[self._index(network, "network")]].copy()
 
     def std(self, network: int | None = None) -> Float64:
         """Return the standard deviation of each unit (divisor ``n_examples - 1``), as `mean` does.
@@ -192,7 +205,7 @@ class Moments:
             return np.concatenate([self.std(i) for i in range(len(self._widths))])
         i = self._index(network, "network")
         self._settle()
-        spread = np.sqrt(np.diagonal(self._products[i, i]) / (self._n_settled - 1))
+        spread = np.sqrt(self._squares(i) / (self._n_settled - 1))
         spread[self.dead_units(i)] = 0.0
         return spread
 
@@ -201,8 +214,8 @@ class Moments:
         self._require(1)
         i = self._index(network, "network")
         self._settle()
-        squares = np.diagonal(self._products[i, i])
-        rounding = _DEAD_ULPS * np.finfo(np.float64).eps * np.abs(self._means[i])
+        squares = self._squares(i)
+        rounding = _DEAD_ULPS * np.finfo(np.float64).eps * np.abs(self._mean[self._columns[i]])
         dead = np.sqrt(squares / self._n_settled) <= rounding
         return np.flatnonzero(dead | (squares < np.finfo(np.float64).tiny))
 
@@ -211,10 +224,23 @@ class Moments:
         self._require(1)
         i, j = self._index(i, "i"), self._index(j, "j")
         self._settle()
-        product = self._products[i, j].copy() if i <= j else self._products[j, i].T.copy()
+        product = self._product(i, j) if i <= j else self._product(j, i).T.copy()
         if not center:
-            product += np.multiply.outer(self._n_settled * self._means[i], self._means[j])
+            means = [self._mean[self._columns[network]] for network in (i, j)]
+            product += np.multiply.outer(self._n_settled * means[0], means[1])
         return product
+
+    def _product(self, i: int, j: int) -> Float64:
+        """Return a copy of the centred products of networks ``i <= j``."""
+        stored = self._products[self._columns[i], self._columns[j]]
+        if i < j:
+            return stored.copy()
+        product = np.triu(stored)
+        product += np.triu(stored, 1).T
+        return product
+
+    def _squares(self, network: int) -> Float64:
+        return np.diagonal(self._products)[self._columns[network]]
 
     def covariance(self, i: int, j: int) -> Float64:
         """Return the covariances of the units of two networks (divisor ``n_examples - 1``).
@@ -249,7 +275,7 @@ class Moments:
         return np.clip(product, -1.0, 1.0, out=product)
 
     def _inverse_norms(self, network: int) -> Float64:
-        squares = np.diagonal(self._products[network, network])
+        squares = self._squares(network)
         alive = np.ones(squares.shape, dtype=bool)
         alive[self.dead_units(network)] = False
         inverse = np.zeros(squares.shape)
@@ -260,18 +286,21 @@ class Moments:
         return _validate.integer(value, name, low=0, high=len(self._widths) - 1)
 
     def _require(self, n_examples: int) -> None:
+        self._refuse_partial()
         if self.n_examples < n_examples:
             raise ValueError(f"there must be at least {n_examples} examples, got {self.n_examples}")
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write an ``.npz`` file (no pickle): whole or not at all; return its path."""
         self._settle()
-        arrays: dict[str, NDArray[Any]] = dict(self._saved_arrays())
-        _storage.write_arrays(
-            path,
-            FORMAT,
-            {"widths": np.array(self._widths), "n_examples": np.array(self._n_settled), **arrays},
-        )
+        arrays = {
+            "widths": np.array(self._widths),
+            "n_examples": np.array(self._n_settled),
+            **{f"mean_{i}": self._mean[columns] for i, columns in enumerate(self._columns)},
+            **{f"rest_{i}": self._rest[columns] for i, columns in enumerate(self._columns)},
+            **{f"product_{i}_{j}": self._product(i, j) for i, j in self._pairs()},
+        }
+        _storage.write_arrays(path, FORMAT, arrays)
         return Path(path)
 
     @classmethod
@@ -289,44 +318,75 @@ class Moments:
         try:
             moments = cls([int(width) for width in arrays["widths"]])
             moments._n_settled = int(arrays["n_examples"])
-            for name, target in moments._saved_arrays():
-                target[...] = _storage.shaped(arrays[name], target.shape)
+            for i, columns in enumerate(moments._columns):
+                mean = moments._mean[columns]
+                mean[:] = _storage.shaped(arrays[f"mean_{i}"], mean.shape)
+                if f"rest_{i}" in arrays:  # older files have none
+                    moments._rest[columns] = _storage.shaped(arrays[f"rest_{i}"], mean.shape)
+            for i, j in moments._pairs():
+                product = moments._products[moments._columns[i], moments._columns[j]]
+                product[:] = _storage.shaped(arrays[f"product_{i}_{j}"], product.shape)
         except (KeyError, ValueError, TypeError) as error:
             raise ValueError(f"{path} must hold {FORMAT}: {error}") from error
         return moments
 
-    def _saved_arrays(self) -> Iterator[tuple[str, Float64]]:
-        for i, mean in enumerate(self._means):
-            yield f"mean_{i}", mean
-        for (i, j), product in self._products.items():
-            yield f"product_{i}_{j}", product
+    @classmethod
+    def from_products(
+        cls, widths: Sequence[int], n_examples: int, mean: ArrayLike, products: ArrayLike
+    ) -> Moments:
+        """Return the moments of examples that were summed up elsewhere, such as on a GPU.
+
+        Parameters
+        ----------
+        widths : sequence of int
+            Number of units of each network.
+        n_examples : int
+            Number of examples that the sums stand for.
+        mean : array of float, shape (sum(widths),)
+            Mean of each unit, all networks in a row. Copied.
+        products : array of float, shape (sum(widths), sum(widths))
+            ``Z^T Z`` of the centred units of all networks side by side, of which the upper triangle
+            is used. Copied.
+
+        Raises
+        ------
+        TypeError
+            If `widths` is not a sequence of whole numbers or an array is complex.
+        ValueError
+            If an array has another shape or holds NaN or infinity, the diagonal of `products` holds
+            a negative number, or `n_examples` is below 1.
+
+        Examples
+        --------
+        >>> import convergent as cv
+        >>> cv.Moments.from_products([1, 1], 3, [2.0, 0.0], [[8.0, 2.0], [2.0, 4.0]]).covariance(0, 1)
+        array([[1.]])
+        """
+        moments = cls(widths)
+        n_units = moments._mean.size
+        given = _validate.matrix(products, "products")
+        if given.shape != (n_units, n_units):
+            raise ValueError(
+                f"`products` must have shape {(n_units, n_units)} for widths "
+                f"{list(moments.widths)}, got {given.shape}"
+            )
+        least = float(np.diagonal(given).min())
+        if least < 0:
+            raise ValueError(f"`products` must have no negative diagonal, got {least:g} in it")
+        means = _validate.numbers(mean, "mean")
+        if means.shape != (n_units,):
+            raise ValueError(f"`mean` must have shape {(n_units,)}, got {means.shape}")
+        moments._mean[:] = _validate.matrix(means[np.newaxis], "mean")[0]
+        moments._products[:] = given
+        moments._n_settled = _validate.integer(n_examples, "n_examples", low=1)
+        return moments
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        return list(combinations_with_replacement(range(len(self._widths)), 2))
 
 
-def widths_of(widths: Sequence[int]) -> tuple[int, ...]:
-    """Return checked numbers of units, one a network."""
-    if isinstance(widths, (str, bytes)) or not isinstance(widths, (Sequence, np.ndarray)):
-        raise TypeError(f"`widths` must be a sequence of whole numbers, got {widths!r}")
-    if len(widths) == 0:
-        raise ValueError("`widths` must hold at least one network, got none")
-    return tuple(_validate.integer(width, f"widths[{i}]", low=1) for i, width in enumerate(widths))
-
-
-def batch_of(batch: Sequence[Any], widths: tuple[int, ...]) -> list[_validate.Floats]:
-    """Return a checked batch: one finite matrix a network, the same examples, `widths` units."""
-    matrices = _validate.activation_list(batch, "batch", min_networks=1, min_examples=1)
-    if len(matrices) != len(widths):
-        raise ValueError(f"`batch` must hold {len(widths)} networks, got {len(matrices)}")
-    for i, (matrix, width) in enumerate(zip(matrices, widths)):
-        if matrix.shape[1] != width:
-            raise ValueError(f"`batch[{i}]` must have {width} units, got {matrix.shape[1]}")
-    return matrices
-
-
-def refuse_unlike(ours: Any, other: Any) -> None:
-    """Refuse to merge objects of another class or of other widths."""
-    if not isinstance(other, type(ours)):
-        raise TypeError(f"`other` must be {type(ours).__name__}, got {type(other).__name__}")
-    if other.widths != ours.widths:
-        raise ValueError(
-            f"`other` must have the widths {list(ours.widths)}, got {list(other.widths)}"
-        )
+def _two_sum(a: Float64, b: Float64) -> tuple[Float64, Float64]:
+    """Return the sum of two arrays and what rounding took from it (Knuth)."""
+    total = a + b
+    taken = total - a
+    return total, (a - (total - taken)) + (b - taken)

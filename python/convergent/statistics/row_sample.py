@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convergent import _storage, _validate
-from convergent.statistics.moments import batch_of, refuse_unlike, widths_of
+from convergent.statistics.batches import batch_of, refuse_unlike, widths_of
 
 FORMAT = "convergent.RowSample/1"
 _DRAWS_PER_COUNTER = 4
