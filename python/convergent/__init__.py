@@ -17,6 +17,7 @@ from convergent.measures.match_results import Match, MatchLevels, MinMatches, Si
 from convergent.measures.matching_similarity import MatchingSimilarity, matching_similarity
 from convergent.measures.rsm import consistency, inter_rsm, rsm, rsm_agreement, variance_explained
 from convergent.measures.shared_response import SharedResponseModel
+from convergent.measures.sparse_map import SparseMap, sparse_map, sparse_map_path
 from convergent.measures.stability import Stability
 from convergent.measures.subspace import SubspaceMatcher
 from convergent.measures.subspace_calls import max_match, simple_matches
@@ -37,6 +38,7 @@ __all__ = [
     "Moments",
     "SharedResponseModel",
     "SimpleMatches",
+    "SparseMap",
     "Stability",
     "Statistics",
     "SubspaceMatcher",
@@ -55,6 +57,8 @@ __all__ = [
     "rsm",
     "rsm_agreement",
     "simple_matches",
+    "sparse_map",
+    "sparse_map_path",
     "variance_explained",
 ]
 
