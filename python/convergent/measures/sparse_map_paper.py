@@ -8,14 +8,12 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from convergent import _validate
+from convergent import _core, _validate
 from convergent.measures.sparse_map_input import MapProblem
 
 Matrix = NDArray[np.float64]
 
-N_STEPS = 4501
 RATE = 0.001
-HALVED_EVERY = 1500
 MOMENTUM = 0.98
 START_DEVIATION = 0.01
 SIGNIFICANT = 3e-5
@@ -39,22 +37,11 @@ def paper_start(problem: MapProblem, start: Any, seed: int) -> Matrix:
     return weights * np.sqrt(n_targets / output) if output > 0.0 else weights
 
 
-def paper_descent(problem: MapProblem, penalty: float, start: Matrix) -> Matrix:
+def paper_descent(
+    problem: MapProblem, penalty: float, start: Matrix, n_threads: int
+) -> Matrix:
     """Return the weights after the paper's 4,501 steps; rows are targets."""
-    n_targets = problem.c_yx.shape[0]
-    refuse_divergence(problem)
-    weights, velocity = start.copy(), np.zeros_like(start)
-    gradient, signs = np.empty_like(start), np.empty_like(start)
-    for step in range(N_STEPS):
-        np.matmul(weights, problem.c_xx, out=gradient)
-        gradient -= problem.c_yx
-        gradient /= n_targets
-        gradient += np.multiply(np.sign(weights, out=signs), penalty, out=signs)
-        gradient *= RATE * 0.5 ** (step // HALVED_EVERY)
-        velocity *= MOMENTUM
-        velocity -= gradient
-        weights += velocity
-    return weights
+    return _core.kernels.paper_descent(problem.c_xx, problem.c_yx, penalty, start, n_threads)
 
 
 def refuse_divergence(problem: MapProblem) -> None:
