@@ -170,8 +170,9 @@ def sparse_map(
         among the ``n_y`` targets, in `loss` too: ``loss_of_unit[alive].mean()`` leaves it out. With
         ``given="correlations"`` a target without any correlation is taken for a constant one.
     ConvergenceWarning
-        If a duality gap is above 1e-8. This takes correlations that no data have, such as rounded
-        ones: then the problem may have no optimum. The weights say where the solver stopped.
+        If a duality gap is above 1e-8: for correlations that no data have, such as rounded ones,
+        where there may be no optimum, or for penalties below about 1e-6, where rounding may hide
+        it if units are almost dependent. The weights are the best that were found.
 
     Notes
     -----
@@ -358,8 +359,9 @@ def _warn_of_gaps(maps: list[SparseMap]) -> None:
     worst = max(open_gaps, key=lambda found: found.duality_gap)
     warnings.warn(
         f"the sparse map of penalty {worst.penalty:.4g} has a duality gap of "
-        f"{worst.duality_gap:.2g}, above {TOLERANCE:.0e}: its weights are not optimal (are the "
-        "correlations those of the same examples, unrounded?)",
+        f"{worst.duality_gap:.2g}, above {TOLERANCE:.0e}: its weights are not proved optimal. Either "
+        "the correlations are those of no data (rounded, or of different examples), or the penalty "
+        "is too small for double precision",
         ConvergenceWarning,
         stacklevel=3,
     )
