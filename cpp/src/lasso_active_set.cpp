@@ -153,6 +153,7 @@ bool LassoActiveSet::enter(Index unit, double alpha) {
         weights_[unit] += step * sign;
         gradient_ -= (step * sign) * c_xx_.col(unit);
         advance(step, direction);
+        // Where others left at the same step, the row is one of a set that is no more: once again.
         if (step == full && active_.size() == n_active) {
             append(unit, sign, row, pivot);
             return true;
