@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from convergent.measures.assignment import match_agreement, match_units
 from convergent.measures.indexes import cka
 from convergent.measures.information import mutual_information
+from convergent.measures.match_summary import match_summary
 from convergent.study.layer import Arrays, Layer, Scalars
 from convergent.study.subspace_tasks import max_match_task, simple_matches_task
 
@@ -31,20 +31,19 @@ def mutual_information_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arra
 
 
 def _matchings(similarity: NDArray[np.float64], threshold: float | None) -> tuple[Scalars, Arrays]:
-    semi = match_units(similarity, "semi")
-    one = match_units(similarity, "one_to_one")
+    summary = match_summary(similarity, threshold=threshold)
     scalars = {
-        "mean_semi": float(semi.values.mean()),
-        "mean_one_to_one": float(one.values.mean()),
-        "agreement": match_agreement(similarity),
+        "mean_semi": summary.mean_semi,
+        "mean_one_to_one": summary.mean_one_to_one,
+        "agreement": summary.agreement,
     }
     if threshold is not None:
-        scalars["unmatched"] = float(np.mean(semi.values <= threshold))
+        scalars["unmatched"] = summary.unmatched
     arrays = {
         "similarity": similarity,
-        "semi_y": semi.y,
-        "one_to_one_x": one.x,
-        "one_to_one_y": one.y,
+        "semi_y": summary.semi.y,
+        "one_to_one_x": summary.one_to_one.x,
+        "one_to_one_y": summary.one_to_one.y,
     }
     return scalars, arrays
 
