@@ -5,11 +5,17 @@ from convergent.report.figures.convergent_learning import (
     match_curves,
     mean_matches,
 )
+from convergent.report.figures.convergent_learning_groups import (
+    group_blocks,
+    group_hierarchy,
+    group_similarity,
+)
 from convergent.report.figures.convergent_learning_maps import (
     mapping_overview,
     mapping_weights,
     prediction_losses,
 )
+from convergent.report.figures.convergent_learning_tree import tree_matrix
 from convergent.report.figures.convergent_learning_units import (
     activation_scatter,
     mean_activations,
@@ -29,6 +35,9 @@ __all__ = [
     "activation_scatter",
     "agreement_bars",
     "correlation_matrices",
+    "group_blocks",
+    "group_hierarchy",
+    "group_similarity",
     "mapping_overview",
     "mapping_weights",
     "match_curves",
@@ -42,5 +51,6 @@ __all__ = [
     "similarity_over_layers",
     "simple_match_sizes",
     "training_curves",
+    "tree_matrix",
     "unit_levels",
 ]
