@@ -177,7 +177,7 @@ def mapping_weights(result: TaskResult) -> Figure:
     largest weight (by size), so that a diagonal means one main predictor each; rows without any weight come last.
     """
     weights = result.arrays["weights"]
-    figure, panels = panel_grid(2, 3.5, 3.95)
+    figure, panels = panel_grid(2, 3.5, 3.8)
     limit = float(np.abs(weights).max(initial=0.0)) or 1.0
     a, b = (shortened(name) for name in result.task.networks)
     shown = (

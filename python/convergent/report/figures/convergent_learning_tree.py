@@ -180,7 +180,7 @@ def _enlarge(
     axes.spines[:].set_visible(True)
     axes.spines[:].set_color(GREEN)
     whole.add_patch(Rectangle((low - 1, low - 1), high - low + 2, high - low + 2, fill=False,
-                              edgecolor=GREEN, linewidth=1.2, zorder=4))  # fmt: skip
+                              edgecolor=GREEN, linewidth=1.2, zorder=4, clip_on=False))  # fmt: skip
     whole.text(
         high + 1.5, (low + high) / 2, number, color=GREEN, size=9, weight="bold", va="center"
     )
