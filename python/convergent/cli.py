@@ -151,7 +151,7 @@ def _add_compare(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--orders", type=_count, default=CompareSettings().n_orders, metavar="N",
                         help="random orders in which simple matches are searched (default: %(default)s)")  # fmt: skip
     parser.add_argument("--penalties", nargs="+", type=float, default=list(PENALTIES), metavar="P",
-                        help="L1 penalties of the sparse maps that are compared (default: 0 and 1e-5 to 1e-1)")  # fmt: skip
+                        help="L1 penalties of the sparse maps (default: 0, 1e-5 to 1e-1)")  # fmt: skip
     parser.add_argument("--penalty", type=float, default=CompareSettings().penalty, metavar="P",
                         help="L1 penalty of the maps that trees and figures show (default: %(default).4g)")  # fmt: skip
     parser.add_argument("--groups", type=_count, metavar="K",
