@@ -125,6 +125,8 @@ def _add_collect(commands: Any) -> argparse.ArgumentParser:
         help="layers by name or pattern (default: after each ReLU)",
     )
     parser.add_argument("--device", default="cpu", help="default: cpu")
+    parser.add_argument("--top", type=_count_or_none, default=9, metavar="N",
+                        help="image patches to keep of each unit, 0 for none (default: 9)")  # fmt: skip
     parser.set_defaults(run=run_collect)
     return parser
 
@@ -196,6 +198,10 @@ def _count(text: str) -> int:
     return value
 
 
+def _count_or_none(text: str) -> int:
+    return 0 if text == "0" else _count(text)
+
+
 def _seeds(text: str) -> list[int]:
     try:
         if ":" in text:
@@ -250,7 +256,11 @@ def run_collect(options: argparse.Namespace) -> dict[str, Any]:
 
     with _progress(options) as progress:
         return pipeline.collect(
-            options.study, layers=options.layers, device=options.device, progress=progress
+            options.study,
+            layers=options.layers,
+            device=options.device,
+            n_top=options.top,
+            progress=progress,
         )
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from convergent.statistics.builder import image_array
+from convergent import _validate
 
 Layers = str | Sequence[str] | Sequence[Sequence[str]] | Mapping[str, Sequence[str]]
 
@@ -124,7 +124,7 @@ class LayerOutputs:
         """Return a forward hook that keeps a copy: later modules may work in place."""
 
         def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            tensor = _first_tensor(output)
+            tensor = first_tensor(output)
             if tensor is not None:
                 tensor = tensor.detach()
                 if tensor.dtype in (torch.float16, torch.bfloat16):
@@ -148,7 +148,7 @@ class LayerOutputs:
                 )
             if outputs[0] is None:
                 raise ValueError(f"{name} must put out a tensor, got none")
-            array = image_array(np.asarray(outputs[0].cpu()), f"output of {name}")
+            array = _validate.image_array(np.asarray(outputs[0].cpu()), f"output of {name}")
             if len(array) != n_images:
                 raise ValueError(
                     f"{name} must put out one row for each of {n_images} images, got {len(array)}"
@@ -178,7 +178,7 @@ def recording(
         yield recorders
 
 
-def _first_tensor(output: Any) -> torch.Tensor | None:
+def first_tensor(output: Any) -> torch.Tensor | None:
     """Return the first tensor of an output, which may be nested in tuples, lists and mappings."""
     if isinstance(output, torch.Tensor):
         return output
@@ -188,7 +188,7 @@ def _first_tensor(output: Any) -> torch.Tensor | None:
     elif isinstance(output, (tuple, list)):
         values = output
     for value in values:
-        tensor = _first_tensor(value)
+        tensor = first_tensor(value)
         if tensor is not None:
             return tensor
     return None
