@@ -136,7 +136,7 @@ def test_figure_1_of_older_results(result: Study) -> None:
     older = TaskResult(pair.task, pair.key, pair.scalars, kept)
     between, _ = (image(axes) for axes in visible(figures.correlation_matrices(older)))
     assert np.isnan(between[DEAD]).all()
-    assert words(visible(figures.activation_scatter(older))[0]) == ["no activations were kept"]
+    assert words(visible(figures.activation_scatter(older))[0]) == ["no responses to show"]
 
 
 def test_figure_3(result: Study) -> None:
@@ -414,6 +414,20 @@ def test_degenerate_studies_are_drawn(case: str) -> None:
     assert set(MEASURES) - set(pairs) <= {"sparse_map"}
     for figure in [draw(found) for draw in OF_STUDIES] + of_pairs(pairs):
         figure.draw_without_rendering()
+
+
+def test_units_are_counted_in_whole_numbers() -> None:
+    x, y = DEGENERATE["one unit each"]
+    found = compared({"layer": {"a": x, "b": y}})
+    for figure in (
+        figures.match_curves(found),
+        figures.mean_activations(found),
+        figures.correlation_matrices(first(found, "correlation", "layer")),
+        figures.mapping_weights(first(found, "sparse_map", "layer")),
+    ):
+        figure.draw_without_rendering()
+        for axes in visible(figure):
+            assert all(tick == round(tick) for tick in axes.get_xticks())
 
 
 @pytest.mark.parametrize("draw", OF_STUDIES, ids=lambda draw: draw.__name__)
