@@ -1,6 +1,26 @@
 """Figures of the three papers as functions on results; each returns a `matplotlib.figure.Figure`."""
 
-from convergent.report.figures.convergent_learning import match_curves, matched_matrices
+from convergent.report.figures.convergent_learning import (
+    correlation_matrices,
+    match_curves,
+    mean_matches,
+)
+from convergent.report.figures.convergent_learning_groups import (
+    group_blocks,
+    group_hierarchy,
+    group_similarity,
+)
+from convergent.report.figures.convergent_learning_maps import (
+    mapping_overview,
+    mapping_weights,
+    prediction_losses,
+)
+from convergent.report.figures.convergent_learning_tree import tree_matrix
+from convergent.report.figures.convergent_learning_units import (
+    activation_scatter,
+    mean_activations,
+    recurring_units,
+)
 from convergent.report.figures.indexes import network_matrices
 from convergent.report.figures.shared_geometry import agreement_bars, rsm_panels
 from convergent.report.figures.simple_matches import simple_match_sizes
@@ -12,14 +32,25 @@ from convergent.report.figures.subspace import (
 from convergent.report.figures.training import training_curves
 
 __all__ = [
+    "activation_scatter",
     "agreement_bars",
+    "correlation_matrices",
+    "group_blocks",
+    "group_hierarchy",
+    "group_similarity",
+    "mapping_overview",
+    "mapping_weights",
     "match_curves",
-    "matched_matrices",
+    "mean_activations",
+    "mean_matches",
     "network_matrices",
+    "prediction_losses",
+    "recurring_units",
     "rsm_panels",
     "similarity_curves",
     "similarity_over_layers",
     "simple_match_sizes",
     "training_curves",
+    "tree_matrix",
     "unit_levels",
 ]
