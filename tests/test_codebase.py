@@ -32,7 +32,7 @@ LAYERS = {
     "measures": {"_validate", "_warnings", "_core", "statistics"},
     "nets": {"_validate", "_warnings", "_storage", "statistics", "progress"},
     "study": {"_validate", "_warnings", "_storage", "progress", "statistics", "measures", "report"},
-    "report": {"_storage", "_core", "study"},
+    "report": {"_storage", "_core", "study", "statistics"},
 }
 
 

@@ -2,6 +2,7 @@
 
 from convergent.report.figures.convergent_learning import match_curves, matched_matrices
 from convergent.report.figures.indexes import network_matrices
+from convergent.report.figures.patch_blocks import patch_grid
 from convergent.report.figures.shared_geometry import agreement_bars, rsm_panels
 from convergent.report.figures.simple_matches import simple_match_sizes
 from convergent.report.figures.subspace import (
@@ -10,12 +11,23 @@ from convergent.report.figures.subspace import (
     unit_levels,
 )
 from convergent.report.figures.training import training_curves
+from convergent.report.figures.unit_groups_pictures import group_pictures
+from convergent.report.figures.unit_pictures import (
+    best_and_worst_matches,
+    few_to_one,
+    most_and_least_active,
+)
 
 __all__ = [
     "agreement_bars",
+    "best_and_worst_matches",
+    "few_to_one",
+    "group_pictures",
     "match_curves",
     "matched_matrices",
+    "most_and_least_active",
     "network_matrices",
+    "patch_grid",
     "rsm_panels",
     "similarity_curves",
     "similarity_over_layers",
