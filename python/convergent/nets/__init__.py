@@ -11,6 +11,7 @@ except ImportError as error:
         'pip install "convergent[full]"'
     ) from error
 
+from convergent.nets.alexnet import AlexNet32
 from convergent.nets.checkpoints import load_checkpoint, save_checkpoint
 from convergent.nets.datasets import DATASETS, ImageDataset, batches, digits, load_dataset
 from convergent.nets.extraction import collect
@@ -21,6 +22,7 @@ from convergent.nets.training import checkpoint_paths, default_checkpoints, load
 __all__ = [
     "DATASETS",
     "MODELS",
+    "AlexNet32",
     "ConvNet",
     "ImageDataset",
     "TrainedNetworks",

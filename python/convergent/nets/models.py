@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from convergent import _validate
+from convergent.nets.alexnet import AlexNet32
 
 
 class ConvNet(nn.Module):
@@ -69,7 +70,7 @@ class ConvNet(nn.Module):
         return logits
 
 
-MODELS: dict[str, Callable[..., nn.Module]] = {"convnet": ConvNet}
+MODELS: dict[str, Callable[..., nn.Module]] = {"convnet": ConvNet, "alexnet32": AlexNet32}
 """Networks by name; all take `in_channels`, `image_size`, `n_classes`, and some of their own."""
 
 

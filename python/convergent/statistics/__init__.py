@@ -6,6 +6,7 @@ from convergent.statistics.builder import StatisticsBuilder
 from convergent.statistics.collected import LayerStatistics, Statistics
 from convergent.statistics.factor import Factor
 from convergent.statistics.moments import Moments
+from convergent.statistics.patches import UnitPatches
 from convergent.statistics.row_sample import RowSample
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "RowSample",
     "Statistics",
     "StatisticsBuilder",
+    "UnitPatches",
 ]
