@@ -216,7 +216,8 @@ def shrunk(tiles: NDArray[np.float64], side: int) -> NDArray[np.float64]:
         return tiles
     down = _area_means(height, max(round(height * scale), 1))
     across = _area_means(width, max(round(width * scale), 1))
-    return np.einsum("ai,nijc,bj->nabc", down, tiles, across, optimize=True)
+    means: NDArray[np.float64] = np.einsum("ai,nijc,bj->nabc", down, tiles, across, optimize=True)
+    return means
 
 
 def _area_means(n_pixels: int, n_means: int) -> NDArray[np.float64]:
