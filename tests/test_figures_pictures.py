@@ -302,6 +302,49 @@ def test_groups_show_members_of_both_networks_best_first() -> None:
     assert len(boxes) == 2
 
 
+TREE = {
+    "labels_x": [0, 0, 0, 1, 2, 3, 4],
+    "labels_y": [0, 1, 2, 2, 3, 4],
+    "between": [0.9, 0.8, 0.7, 0.6, 0.5],
+    "within": [0.9, 0.9, 0.9, 0.9, 0.9],
+    "splits": [(5, 2), (5, 6), (6, 0), (6, 3), (7, 1), (7, 4)],
+}
+
+
+def test_a_split_group_is_a_tree_with_its_parts_at_the_leaves() -> None:
+    first, second = patches_of("first", 7), patches_of("second", 6)
+    figure = figures.group_tree_pictures(result_of("unit_groups", **TREE), first, second, n_units=2)
+    top, middle, bottom = blocks_by_row(figure)  # below node 5: group 2, then 0 and 3 of node 6
+    for row, of_first, of_second in (
+        (top, [4], [2, 3]),
+        (middle, [0, 1], [0]),
+        (bottom, [5], [4]),
+    ):
+        assert_shows(row[: len(of_first)], first, of_first)
+        assert_shows(row[len(of_first) :], second, of_second)
+    assert words_in_line(figure, "group ") == ["group 2", "group 0", "group 3"]
+    assert words_in_line(figure, "between") == ["between 0.70", "between 0.90", "between 0.60"]
+    assert words_in_line(figure, "+") == ["+ 1"]
+    assert words_in_line(figure, "3 groups") == ["3 groups"]
+    lines = [np.array(line.get_xydata()) for line in figure.axes[0].lines]
+    heights = [np.mean([row[0].get_extent()[2:]]) for row in (top, middle, bottom)]
+    ends = sorted(line[-1, 1] for line in lines if line[-1, 0] == max(of[-1, 0] for of in lines))
+    assert len(ends) == 3
+    assert np.abs(np.array(ends) - heights).max() < 0.1
+
+
+def test_a_tree_of_a_chosen_group_with_few_leaves() -> None:
+    first, second = patches_of("first", 7), patches_of("second", 6)
+    result = result_of("unit_groups", **TREE)
+    figure = figures.group_tree_pictures(result, first, second, root=5, n_groups=1)
+    assert words_in_line(figure, "group ") == ["group 0"]
+    assert words_in_line(figure, "3 groups") == ["3 groups,\n2 not shown"]
+    figure = figures.group_tree_pictures(result, first, second, root=7)
+    assert words_in_line(figure, "group ") == ["group 1", "group 4"]
+    figure = figures.group_tree_pictures(result, first, second, root=3)
+    assert blocks_drawn(figure) == []
+
+
 def test_most_and_least_active_units() -> None:
     random = np.random.default_rng(1)
     means = {"first": random.random(12), "second": 30 * random.random(5), "third": np.ones(3)}

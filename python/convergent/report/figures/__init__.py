@@ -1,6 +1,7 @@
 """Figures of the three papers as functions on results; each returns a `matplotlib.figure.Figure`."""
 
 from convergent.report.figures.convergent_learning import match_curves, matched_matrices
+from convergent.report.figures.group_tree_pictures import group_tree_pictures
 from convergent.report.figures.indexes import network_matrices
 from convergent.report.figures.patch_blocks import patch_grid
 from convergent.report.figures.shared_geometry import agreement_bars, rsm_panels
@@ -23,6 +24,7 @@ __all__ = [
     "best_and_worst_matches",
     "few_to_one",
     "group_pictures",
+    "group_tree_pictures",
     "match_curves",
     "matched_matrices",
     "most_and_least_active",
