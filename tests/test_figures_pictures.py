@@ -13,7 +13,10 @@ import convergent as cv
 from convergent.study import Task, TaskResult
 
 pytest.importorskip("matplotlib")
+pytest.importorskip("hypothesis")
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -225,6 +228,41 @@ def test_pairs_without_pictures_and_dead_units_are_not_chosen() -> None:
     above, below = blocks_by_row(figure)
     assert_shows(above, first, [0, 1, 5])
     assert_shows(below, second, [0, 1, 5])
+
+
+@settings(max_examples=25)
+@given(
+    seed=st.integers(0, 1000),
+    n_units=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    shape=st.sampled_from([(9, 8, 8, 1), (1, 3, 5, 3), (4, 50, 50, 3)]),
+    n_shown=st.integers(1, 5),
+)
+def test_whatever_is_missing_only_seen_pairs_are_shown(
+    seed: int, n_units: tuple[int, int], shape: tuple[int, ...], n_shown: int
+) -> None:
+    random = np.random.default_rng(seed)
+    seen, networks = [], []
+    for name, n in zip(("first", "second"), n_units):
+        units = random.permutation(n)[: random.integers(0, n + 1)]
+        patches = patches_of(name, n, units=units.tolist(), shape=shape)
+        dead = random.random(len(units)) < 0.3
+        patches.values[dead] = 0.0
+        patches.images[random.random(patches.images.shape) < 0.3] = -1
+        seen.append(set(units[~dead & (patches.images >= 0).any(axis=1)].tolist()))
+        networks.append(patches)
+    similarity = np.round(random.random(n_units), 1)  # with ties
+    figure = figures.best_and_worst_matches(matched(similarity), *networks, n_shown=n_shown)
+    partners = similarity.argmax(axis=1)
+    expected = [u for u in range(n_units[0]) if u in seen[0] and int(partners[u]) in seen[1]]
+    expected.sort(key=lambda unit: -similarity[unit].max())
+    if len(expected) > 2 * n_shown:
+        expected = expected[:n_shown] + expected[-n_shown:]
+    shown = [str(image.get_gid()).split() for image in blocks_drawn(figure)]
+    drawn = [
+        [int(gid[-1]) for gid in shown if gid[2] == f"{name},"] for name in ("first", "second")
+    ]
+    assert drawn == [expected, [int(partners[unit]) for unit in expected]]
+    figure.canvas.draw()
 
 
 def test_deconvolutions_stand_below_where_both_networks_have_them() -> None:
