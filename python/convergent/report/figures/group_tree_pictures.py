@@ -143,4 +143,4 @@ def _fullest(tree: Tree, pictured: Mapping[int, PicturedGroup]) -> int | None:
     inner = {child for children in tree.values() for child in children}
     roots = [node for node in tree if node not in inner]
     counts = [sum(leaf in pictured for leaf in _leaves(tree, node)) for node in roots]
-    return roots[int(np.argmax(counts))] if counts and max(counts) else None
+    return roots[int(np.argmax(counts))] if any(counts) else None
