@@ -115,6 +115,17 @@ def numbers(value: Any, name: str) -> NDArray[Any]:
     return array
 
 
+def image_array(value: Any, name: str) -> NDArray[Any]:
+    """Return activations of images as they are: real numbers, two or four axes."""
+    array = numbers(value, name)
+    if array.ndim not in (2, 4) or array.size == 0:
+        raise ValueError(
+            f"`{name}` must be (n_images, n_units) or (n_images, n_channels, height, width), "
+            f"not empty, got shape {array.shape}"
+        )
+    return array
+
+
 def as_float(array: NDArray[Any]) -> Floats:
     """Return float32 and float64 arrays as they are, others (native byte order, float64) as a copy."""
     if array.dtype in (np.float32, np.float64) and array.dtype.isnative:

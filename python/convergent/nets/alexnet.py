@@ -87,11 +87,19 @@ class AlexNet32(nn.Sequential):
                 ]
             )
         )
-        for module in self:
+        for name, module in self.named_children():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
-        nn.init.normal_(self.output.weight, std=0.01)
+                _initialise(module, is_output=name == "output")
+
+
+def _initialise(module: nn.Conv2d | nn.Linear, is_output: bool) -> None:
+    """Draw weights that keep the size of signals, and small ones for the output, as Caffe does."""
+    if is_output:
+        nn.init.normal_(module.weight, std=0.01)
+    else:
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
 
 
 def _features(in_channels: int, channels: list[int]) -> dict[str, nn.Module]:

@@ -37,6 +37,7 @@ def collect(
     n_rows: int = 60_000,
     max_units: int = 1_000,
     seed: int = 0,
+    n_top: int = 9,
     labels: Any = True,
     progress: Progress | None = None,
 ) -> Statistics:
@@ -73,6 +74,9 @@ def collect(
         Largest number of flattened units to keep in the images view.
     seed : int
         For the sample and the choice of units.
+    n_top : int
+        How many images that each unit responds to most are kept, with the position in the layer's
+        map: what `unit_patches` shows. 0 for none.
     labels : bool or array, shape (n_images,)
         Whether to keep the labels that the loader yields, or the labels themselves.
     progress : callable or None
@@ -103,6 +107,7 @@ def collect(
         n_rows=n_rows,
         max_units=max_units,
         seed=seed,
+        n_top=n_top,
     )
     source = _as_loader(loader)
     total = len(source) if isinstance(source, Sized) else 0

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from convergent.statistics.builder import image_array
+from convergent import _validate
 
 Layers = str | Sequence[str] | Sequence[Sequence[str]] | Mapping[str, Sequence[str]]
 
@@ -148,7 +148,7 @@ class LayerOutputs:
                 )
             if outputs[0] is None:
                 raise ValueError(f"{name} must put out a tensor, got none")
-            array = image_array(np.asarray(outputs[0].cpu()), f"output of {name}")
+            array = _validate.image_array(np.asarray(outputs[0].cpu()), f"output of {name}")
             if len(array) != n_images:
                 raise ValueError(
                     f"{name} must put out one row for each of {n_images} images, got {len(array)}"

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convergent import _validate
-from convergent.statistics.collected import LayerStatistics, Statistics, check_labels
+from convergent.statistics.collected import Statistics, check_labels
 from convergent.statistics.factor import Factor
+from convergent.statistics.layer_statistics import LayerStatistics
 from convergent.statistics.moments import Moments
 from convergent.statistics.row_sample import RowSample
+from convergent.statistics.top_examples import TopExamples
 
 _BATCH_BYTES = 1 << 26
 VIEWS = ("positions", "images")
@@ -36,6 +38,8 @@ class StatisticsBuilder:
         and on the number of units only.
     seed : int
         For the sample and the choice of units.
+    n_top : int
+        How many images that each unit responds to most are kept, whatever the views; 0 for none.
 
     Examples
     --------
@@ -57,6 +61,7 @@ class StatisticsBuilder:
         n_rows: int = 60_000,
         max_units: int = 1_000,
         seed: int = 0,
+        n_top: int = 0,
     ) -> None:
         self._networks = tuple(networks)
         if not self._networks or len(set(self._networks)) != len(self._networks):
@@ -70,8 +75,10 @@ class StatisticsBuilder:
         self._n_rows = _validate.integer(n_rows, "n_rows", low=1)
         self._max_units = _validate.integer(max_units, "max_units", low=1)
         self._seed = _validate.integer(seed, "seed", low=0, high=2**63 - 1)
+        self._n_top = _validate.integer(n_top, "n_top", low=0)
         self._positions: dict[str, _PositionsStream] = {}
         self._images: dict[str, _ImagesStream] = {}
+        self._top: dict[str, list[TopExamples]] = {}
 
     def update(
         self,
@@ -88,7 +95,8 @@ class StatisticsBuilder:
         positions : mapping from network to array of float, shape (n_positions, n_units)
             The batch's positions view; ignored if that view is not kept.
         images : mapping from network to array of float, shape (n_images, ...)
-            The batch's images view, flattened here; ignored if that view is not kept.
+            The batch's images view, flattened here; ignored if neither that view nor the images
+            with the largest responses are kept.
 
         Raises
         ------
@@ -107,14 +115,24 @@ class StatisticsBuilder:
                     layer, widths, self._factor, self._n_rows, self._seed
                 )
             self._positions[layer].update(matrices)
-        if "images" in self._views:
+        if "images" in self._views or self._n_top:
             arrays = [
-                image_array(value, name) for value, name in self._named(images, "images", layer)
+                _validate.image_array(value, name)
+                for value, name in self._named(images, "images", layer)
             ]
             _refuse_unpaired([len(array) for array in arrays], "images", layer)
+            self._update_images(layer, arrays)
+
+    def _update_images(self, layer: str, arrays: list[NDArray[Any]]) -> None:
+        if "images" in self._views:
             if layer not in self._images:
                 self._images[layer] = _ImagesStream(layer, arrays, self._max_units, self._seed)
             self._images[layer].update(arrays)
+        if self._n_top:
+            if layer not in self._top:
+                self._top[layer] = [TopExamples(array.shape[1], self._n_top) for array in arrays]
+            for top, array in zip(self._top[layer], arrays):
+                top.update(array)
 
     def _named(
         self, values: Mapping[str, Any] | None, kind: str, layer: str
@@ -172,6 +190,7 @@ class StatisticsBuilder:
                 "n_rows": self._n_rows,
                 "max_units": self._max_units,
                 "seed": self._seed,
+                "n_top": self._n_top,
                 "n_images": n_images,
             },
         )
@@ -206,6 +225,7 @@ class StatisticsBuilder:
             positions.sample.rows if positions else [],
             images.joined() if images else [],
             images.units if images else [],
+            self._top.get(name, []),
         )
 
 
@@ -268,21 +288,11 @@ def choose_units(n_units: int, max_units: int, seed: int) -> NDArray[np.int64]:
     return np.sort(generator.choice(n_units, size=max_units, replace=False)).astype(np.int64)
 
 
-def image_array(value: Any, name: str) -> NDArray[Any]:
-    """Return activations whose first axis counts the images: real numbers, two or four axes."""
-    array = _validate.numbers(value, name)
-    if array.ndim not in (2, 4) or array.size == 0:
-        raise ValueError(
-            f"`{name}` must be (n_images, n_units) or (n_images, n_channels, height, width), "
-            f"not empty, got shape {array.shape}"
-        )
-    return array
-
-
 def image_batches(arrays: Mapping[str, Any]) -> Iterator[dict[str, NDArray[Any]]]:
     """Yield the same images of every network, at most about 64 MiB of the largest array at once."""
     images = {
-        network: image_array(value, f"arrays[{network!r}]") for network, value in arrays.items()
+        network: _validate.image_array(value, f"arrays[{network!r}]")
+        for network, value in arrays.items()
     }
     counts = [len(array) for array in images.values()]
     if len(set(counts)) > 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -15,66 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convergent import _storage
-from convergent.statistics.factor import Factor
-from convergent.statistics.moments import Moments
+from convergent.statistics.layer_statistics import LayerStatistics, load_layer, save_layer
 
 FORMAT = "convergent.Statistics/1"
 MANIFEST = "statistics.json"
 _LABELS = "labels.npy"
 _LABEL_KINDS = "biufU"
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class LayerStatistics:
-    """What one layer of every network left behind, networks in the same order throughout.
-
-    The positions view has channels as units and every image position as an example; the images view
-    has every image as an example and its flattened units, at most ``max_units`` of them.
-    """
-
-    name: str
-    """The layer's name."""
-    networks: tuple[str, ...]
-    """The networks' names."""
-    widths: tuple[int, ...]
-    """Units of each network in the positions view (in the images view where there is no other)."""
-    moments: Moments | None
-    """Joint moments of the positions view; None if that view was not collected."""
-    factor: Factor | None
-    """Joint triangular factor of the positions view; None if it was not collected."""
-    rows: list[NDArray[np.float32]]
-    """Paired sample of the positions view: float32 (n_rows, widths[i]) of each network."""
-    images: list[NDArray[np.float32]]
-    """The images view: float32 (n_images, n_image_units) of each network."""
-    image_units: list[NDArray[np.int64]]
-    """Which flattened units the columns of `images` are: ascending int64 of each network."""
-
-    def fingerprint(self) -> str:
-        """Return a digest of everything that was kept."""
-        digest = hashlib.blake2b(
-            repr((self.name, self.networks, self.widths)).encode(), digest_size=16
-        )
-        arrays: list[NDArray[Any]] = [*self.rows, *self.images, *self.image_units]
-        if self.moments is not None:
-            arrays.append(self.moments.mean())
-        if self.factor is not None:
-            arrays.append(self.factor.triangle())
-        for array in arrays:
-            digest.update(repr((array.shape, array.dtype.str)).encode())
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()
-
-    def __repr__(self) -> str:
-        kept = [
-            f"moments of {self.moments.n_examples} examples" if self.moments else "",
-            "factor" if self.factor else "",
-            f"{len(self.rows[0])} rows" if self.rows else "",
-            f"{len(self.images[0])} images" if self.images else "",
-        ]
-        return (
-            f"LayerStatistics({self.name!r}, widths={list(self.widths)}, "
-            f"{', '.join(part for part in kept if part)})"
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -120,6 +65,7 @@ class Statistics:
         n_rows: int = 60_000,
         max_units: int = 1_000,
         seed: int = 0,
+        n_top: int = 0,
     ) -> Statistics:
         """Return the statistics of activations that are at hand; no torch is needed.
 
@@ -140,6 +86,8 @@ class Statistics:
             Largest number of flattened units to keep in the images view.
         seed : int
             For the sample and the choice of units.
+        n_top : int
+            How many images that each unit responds to most are kept.
 
         Raises
         ------
@@ -159,6 +107,7 @@ class Statistics:
             n_rows=n_rows,
             max_units=max_units,
             seed=seed,
+            n_top=n_top,
         )
 
     @classmethod
@@ -174,7 +123,7 @@ class Statistics:
         labels : array, shape (n_images,), or None
             Numbers or text.
         **options
-            `factor`, `n_rows`, `max_units` and `seed`, as in `from_arrays`.
+            `factor`, `n_rows`, `max_units`, `seed` and `n_top`, as in `from_arrays`.
         """
         from convergent.statistics.builder import StatisticsBuilder, image_batches, positions_view
 
@@ -207,7 +156,7 @@ class Statistics:
         target.mkdir(parents=True, exist_ok=True)
         (target / MANIFEST).unlink(missing_ok=True)
         for entry, layer in zip(manifest["layers"], self.layers.values()):
-            _save_layer(layer, target / entry["folder"])
+            save_layer(layer, target / entry["folder"])
         if self.labels is not None:
             _storage.write_array(target / _LABELS, self.labels)
         _storage.write_json(target / MANIFEST, manifest)
@@ -228,6 +177,7 @@ class Statistics:
                     "factor": layer.factor is not None,
                     "rows": bool(layer.rows),
                     "images": bool(layer.images),
+                    "top": bool(layer.top),
                 }
                 for index, layer in enumerate(self.layers.values())
             ],
@@ -255,7 +205,7 @@ class Statistics:
         manifest = _read_manifest(source)
         networks = tuple(manifest["networks"])
         layers = {
-            entry["name"]: _load_layer(source / entry["folder"], entry, networks)
+            entry["name"]: load_layer(source / entry["folder"], entry, networks)
             for entry in manifest["layers"]
         }
         labels = None
@@ -294,63 +244,6 @@ def _folder_name(index: int, layer: str) -> str:
     return f"{index:03d}-{readable}".rstrip("-")
 
 
-def _save_layer(layer: LayerStatistics, folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    if layer.moments is not None:
-        layer.moments.save(folder / "moments.npz")
-    if layer.factor is not None:
-        layer.factor.save(folder / "factor.npz")
-    for kind in ("rows", "images", "image_units"):
-        for i, array in enumerate(getattr(layer, kind)):
-            _storage.write_array(folder / f"{kind}-{i:02d}.npy", array)
-
-
-def _load_layer(folder: Path, entry: dict[str, Any], networks: tuple[str, ...]) -> LayerStatistics:
-    widths = tuple(entry["widths"])
-    moments = Moments.load(folder / "moments.npz") if entry["moments"] else None
-    factor = Factor.load(folder / "factor.npz") if entry["factor"] else None
-    for name, part in (("moments", moments), ("factor", factor)):
-        if part is not None and tuple(part.widths) != widths:
-            raise ValueError(
-                f"{folder / name}.npz must have widths {list(widths)}, got {list(part.widths)}"
-            )
-    rows: list[NDArray[np.float32]] = []
-    images: list[NDArray[np.float32]] = []
-    image_units: list[NDArray[np.int64]] = []
-    for i, width in enumerate(widths):
-        if entry["rows"]:
-            first = rows[0] if rows else None
-            rows.append(_map_matrix(folder / f"rows-{i:02d}.npy", width, first))
-        if entry["images"]:
-            units = _load_units(folder / f"image_units-{i:02d}.npy")
-            first = images[0] if images else None
-            images.append(_map_matrix(folder / f"images-{i:02d}.npy", len(units), first))
-            image_units.append(units)
-    return LayerStatistics(
-        entry["name"], networks, widths, moments, factor, rows, images, image_units
-    )
-
-
-def _load_units(path: Path) -> NDArray[np.int64]:
-    units = np.array(_storage.map_array(path))
-    if units.dtype != np.int64 or units.ndim != 1:
-        raise ValueError(f"{path} must be int64 indices, got {units.dtype} of shape {units.shape}")
-    return units
-
-
-def _map_matrix(
-    path: Path, n_columns: int, first: NDArray[np.float32] | None
-) -> NDArray[np.float32]:
-    array = _storage.map_array(path)
-    n_rows = array.shape[:1] if first is None else first.shape[:1]
-    if array.dtype != np.float32 or array.shape != (*n_rows, n_columns):
-        raise ValueError(
-            f"{path} must be float32 of shape {(*n_rows, n_columns)}, "
-            f"got {array.dtype} of shape {array.shape}"
-        )
-    return array
-
-
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.exists():
@@ -385,4 +278,5 @@ def _is_whole_layer(entry: Any, n_networks: int) -> bool:
         and all(
             isinstance(entry.get(kind), bool) for kind in ("moments", "factor", "rows", "images")
         )
+        and isinstance(entry.get("top", False), bool)  # older folders have none
     )

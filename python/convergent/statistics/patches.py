@@ -129,9 +129,10 @@ class UnitPatches:
         """
         arrays = _storage.read_arrays(path, FORMAT)
         try:
-            texts = {name: str(arrays[name]) for name in _TEXTS}
-            kept = {name: arrays[name] for name in _ARRAYS}
-            return cls(**texts, **kept, deconvolutions=arrays.get("deconvolutions"))
+            network, layer = (str(arrays[name]) for name in _TEXTS)
+            units, pixels, values, images, boxes = (arrays[name] for name in _ARRAYS)
+            deconvolutions = arrays.get("deconvolutions")
+            return cls(network, layer, units, pixels, values, images, boxes, deconvolutions)
         except (KeyError, ValueError, TypeError) as error:
             raise ValueError(f"{path} must hold {FORMAT}: {error}") from error
 
