@@ -112,6 +112,11 @@ def result_of(measure: str, **arrays: Any) -> TaskResult:
     return TaskResult(Task("conv1", measure, ("first", "second")), "key", {}, found)
 
 
+def activations(**means: Any) -> TaskResult:
+    arrays = {f"mean_{i}": np.asarray(mean) for i, mean in enumerate(means.values())}
+    return TaskResult(Task("conv1", "activations", tuple(means)), "key", {}, arrays)
+
+
 def matched(similarity: NDArray[np.float64], measure: str = "correlation") -> TaskResult:
     semi, one = cv.match_units(similarity, "semi"), cv.match_units(similarity)
     return result_of(
@@ -388,7 +393,7 @@ def test_most_and_least_active_units() -> None:
     means = {"first": random.random(12), "second": 30 * random.random(5), "third": np.ones(3)}
     patches = {"first": patches_of("first", 12), "second": patches_of("second", 5)}
     patches["second"].values[2] = 0.0
-    figure = figures.most_and_least_active(means, patches, n_shown=3)
+    figure = figures.most_and_least_active(activations(**means), patches, n_shown=3)
     order = np.argsort(-means["first"]).tolist()
     alive = [unit for unit in np.argsort(-means["second"]).tolist() if unit != 2]
     above, below = blocks_by_row(figure)
@@ -417,7 +422,9 @@ def test_every_figure_is_drawn_in_less_than_a_megabyte(shape: tuple[int, ...]) -
         "matches": figures.best_and_worst_matches(matched(random.random((24, 24))), first, second),
         "few": figures.few_to_one(weights, first, second),
         "groups": figures.group_pictures(groups, first, second),
-        "active": figures.most_and_least_active(means, dict(zip(names, (first, second)))),
+        "active": figures.most_and_least_active(
+            activations(**means), dict(zip(names, (first, second)))
+        ),
     }
     for name, figure in drawn.items():
         assert len(blocks_drawn(figure)) >= 8, name
@@ -444,7 +451,7 @@ def test_nothing_to_show_is_said() -> None:
         figures.best_and_worst_matches(matched(np.eye(3)), first, second),
         figures.few_to_one(result_of("sparse_map", weights=np.eye(3)), first, second),
         figures.group_pictures(groups, first, second),
-        figures.most_and_least_active({}, {"first": first}),
+        figures.most_and_least_active(activations(second=np.ones(3)), {"first": first}),
     ):
         assert blocks_drawn(figure) == []
         assert any("image patches" in text for text in words(figure))

@@ -208,7 +208,7 @@ def predictors_of(
 
 @styled
 def most_and_least_active(
-    means: Mapping[str, NDArray[np.float64]],
+    result: TaskResult,
     patches: Mapping[str, UnitPatches],
     *,
     n_shown: int = 8,
@@ -217,13 +217,15 @@ def most_and_least_active(
 
     Parameters
     ----------
-    means : mapping of str to array of float, shape (n_units,)
-        Mean activation of each unit of each network.
+    result : TaskResult
+        Of "activations".
     patches : mapping of str to UnitPatches
-        Of the networks to draw, one row each. Units without pictures, dead ones among them, are left out.
+        Of each network to draw, one row each in this order. Units without pictures, dead ones among them, are left out.
     n_shown : int
         Units at each end; where there are fewer than twice as many, each unit is shown once.
     """
+    networks = result.task.networks
+    means = {name: result.arrays[f"mean_{i}"] for i, name in enumerate(networks)}
     ends = {
         name: ends_of_activity(means[name], of_network, n_shown)
         for name, of_network in patches.items()

@@ -45,6 +45,12 @@ def _pictures(study: Study, layer: str, patches: Mapping[str, UnitPatches]) -> l
         found.append(picture(figures.few_to_one(result, x, y), _few_to_one_caption(layer, x, y)))
     for result, x, y in _first_pair(study, layer, "unit_groups", patches):
         found.append(picture(figures.group_pictures(result, x, y), _groups_caption(layer, x, y)))
+        if len(result.arrays["splits"]):
+            found.append(picture(figures.group_tree_pictures(result, x, y), _tree_caption(layer)))
+    for result in study.of(layer, "activations")[:1]:
+        if patches:
+            figure = figures.most_and_least_active(result, patches)
+            found.append(picture(figure, _activity_caption(layer)))
     return found
 
 
@@ -80,6 +86,20 @@ def _groups_caption(layer: str, x: UnitPatches, y: UnitPatches) -> str:
         f"{layer}: groups of units that respond together, the most alike between the networks first; units of "
         f"{x.network} in dashed boxes, units of {y.network} beside them. Numbers: mean correlation between "
         "and within the networks."
+    )
+
+
+def _tree_caption(layer: str) -> str:
+    return (
+        f"{layer}: how the largest of the groups that were split came apart, drawn as the groups above. "
+        "Groups that part further to the right are closer to each other."
+    )
+
+
+def _activity_caption(layer: str) -> str:
+    return (
+        f"{layer}: the most active units of each network on the left, the least active on the right, with their "
+        "mean activation over all examples. Dead units are left out."
     )
 
 
