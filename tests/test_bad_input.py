@@ -132,6 +132,10 @@ def test_one_example_is_too_few(name: str) -> None:
 COSTS: dict[str, Callable[[Any], Any]] = {
     "assign": cv.assign,
     "match_units": cv.match_units,
+    "unit_tree": cv.unit_tree,
+    "match_summary": cv.match_summary,
+    "unit_groups": lambda value: cv.unit_groups(np.eye(30), value, np.eye(4)),
+    "recurring_units": lambda value: cv.recurring_units({(0, 1): value}),
 }
 
 
@@ -149,5 +153,5 @@ COSTS: dict[str, Callable[[Any], Any]] = {
 )
 @pytest.mark.parametrize("name", COSTS)
 def test_costs(name: str, value: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match=r"`(cost|similarity)` must"):
+    with pytest.raises(error, match=r"`(cost|similarity|weights|c_xy|similarities\[0, 1\])` must"):
         COSTS[name](value)

@@ -14,12 +14,16 @@ from convergent.measures.correlation import correlation
 from convergent.measures.indexes import cka
 from convergent.measures.information import BinnedUnits, bin_units, mutual_information
 from convergent.measures.match_results import Match, MatchLevels, MinMatches, SimpleMatches
+from convergent.measures.match_summary import MatchSummary, match_summary
 from convergent.measures.matching_similarity import MatchingSimilarity, matching_similarity
+from convergent.measures.recurring_units import RecurringUnits, recurring_units
 from convergent.measures.rsm import consistency, inter_rsm, rsm, rsm_agreement, variance_explained
 from convergent.measures.shared_response import SharedResponseModel
 from convergent.measures.stability import Stability
 from convergent.measures.subspace import SubspaceMatcher
 from convergent.measures.subspace_calls import max_match, simple_matches
+from convergent.measures.unit_groups import UnitGroups, unit_groups
+from convergent.measures.unit_tree import UnitTree, unit_tree
 from convergent.statistics import Factor, Moments, Statistics
 
 if TYPE_CHECKING:
@@ -32,15 +36,19 @@ __all__ = [
     "Factor",
     "Match",
     "MatchLevels",
+    "MatchSummary",
     "MatchingSimilarity",
     "MinMatches",
     "Moments",
+    "RecurringUnits",
     "SharedResponseModel",
     "SimpleMatches",
     "Stability",
     "Statistics",
     "SubspaceMatcher",
+    "UnitGroups",
     "UnitMatch",
+    "UnitTree",
     "assign",
     "bin_units",
     "cka",
@@ -48,13 +56,17 @@ __all__ = [
     "correlation",
     "inter_rsm",
     "match_agreement",
+    "match_summary",
     "match_units",
     "matching_similarity",
     "max_match",
     "mutual_information",
+    "recurring_units",
     "rsm",
     "rsm_agreement",
     "simple_matches",
+    "unit_groups",
+    "unit_tree",
     "variance_explained",
 ]
 

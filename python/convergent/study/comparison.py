@@ -16,10 +16,9 @@ from convergent.statistics import LayerStatistics, Statistics
 from convergent.study.layer import Layer
 from convergent.study.result import Task, TaskResult
 from convergent.study.settings import CompareSettings
-from convergent.study.shared_geometry import shared_response_task
 from convergent.study.study import LayerSummary, Problem, Study
 from convergent.study.subspace_tasks import unsearched
-from convergent.study.tasks import PAIR_TASKS
+from convergent.study.tasks import PAIR_TASKS, TOGETHER_TASKS
 
 
 def compare(
@@ -129,7 +128,7 @@ def _run(layer: Layer, task: Task, key: str, folder: Path | None) -> TaskResult:
             i, j = (names.index(name) for name in task.networks)
             scalars, arrays = PAIR_TASKS[task.measure](layer, i, j)
         else:
-            scalars, arrays = shared_response_task(layer)
+            scalars, arrays = TOGETHER_TASKS[task.measure](layer)
     result = TaskResult(task, key, scalars, arrays)
     if folder is not None:
         result.save(folder)

@@ -11,21 +11,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convergent.measures.information import BinnedUnits, bin_units
+from convergent.measures.sparse_map import SparseMap, sparse_map
 from convergent.progress import silent
-from convergent.statistics import LayerStatistics
+from convergent.statistics import LayerStatistics, Moments
 from convergent.study.result import Task
 from convergent.study.settings import CompareSettings
 
 Scalars = dict[str, float]
 Arrays = dict[str, NDArray[Any]]
 
+# Counts the changes to what a measure's results hold; older results on disk are computed again.
+_CONTENTS = {"correlation": 2}
+
 
 def _depends_on(measure: str, settings: CompareSettings) -> tuple[str, ...]:
     """Return the names of the settings that a measure's result depends on."""
     of_draws = () if settings.convention == "all" else ("n_positions", "n_draws", "seed")
     return {
+        "activations": (),
         "correlation": (),
         "mutual_information": ("n_bins",),
+        "recurring_units": (),
+        "sparse_map": ("penalties", "penalty"),
+        "unit_tree": ("penalty",),
+        "unit_groups": ("n_groups", "threshold", "alpha", "seed"),
         "max_match": ("epsilons", "convention", *of_draws),
         "simple_matches": ("epsilons", "n_orders", "max_matched", "seed"),
         "cka": (),
@@ -49,6 +58,7 @@ class Layer:
         self.settings = settings
         self.n_threads = n_threads
         self.progress = progress
+        self._maps: dict[tuple[int, int], SparseMap] = {}
 
     @cached_property
     def _fingerprint(self) -> str:
@@ -60,7 +70,28 @@ class Layer:
         content = self.settings.as_dict()
         parts = [self._fingerprint, repr(task.networks)]
         parts += [f"{name}={content[name]}" for name in _depends_on(task.measure, self.settings)]
+        if task.measure in _CONTENTS:
+            parts.append(f"contents={_CONTENTS[task.measure]}")
         return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+
+    @property
+    def moments(self) -> Moments:
+        """Moments of the positions view; ValueError if the statistics hold none."""
+        if self.statistics.moments is None:
+            raise ValueError("the statistics were collected without the positions view")
+        return self.statistics.moments
+
+    def sparse_map(self, i: int, j: int) -> SparseMap:
+        """Return the map from network `i` to `j` at the penalty of the trees, computed once a pair."""
+        if (i, j) not in self._maps:
+            self._maps[i, j] = sparse_map(
+                self.moments.correlation(i, i),
+                self.moments.correlation(i, j),
+                self.settings.penalty,
+                given="correlations",
+                n_threads=self.n_threads,
+            )
+        return self._maps[i, j]
 
     @cached_property
     def binned(self) -> list[BinnedUnits]:

@@ -10,14 +10,22 @@ from convergent import _validate
 from convergent.measures.matching_similarity import CONVENTIONS
 
 MEASURES = (
+    "activations",
     "correlation",
     "mutual_information",
+    "recurring_units",
+    "sparse_map",
+    "unit_tree",
+    "unit_groups",
     "max_match",
     "simple_matches",
     "shared_response",
     "cka",
 )
+TOGETHER = ("activations", "recurring_units", "shared_response")
+"""Measures of all networks at once; the others are of pairs."""
 EPSILONS = (0.15, 0.2, 0.25, 0.3, 0.5)
+PENALTIES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +35,8 @@ class CompareSettings:
     Parameters
     ----------
     measures : sequence of str
-        Of "correlation", "mutual_information", "max_match", "simple_matches", "shared_response", "cka".
+        Of "activations", "correlation", "mutual_information", "recurring_units", "sparse_map", "unit_tree",
+        "unit_groups", "max_match", "simple_matches", "shared_response", "cka".
     epsilons : sequence of float in [0, 1)
         Relative residuals of the maximum match and of the simple matches.
     convention : {"all", "authors"}
@@ -43,12 +52,23 @@ class CompareSettings:
         processors. Where more match, that is reported as a problem.
     n_bins : int
         Percentile bins of the mutual information (5 % of the mass each at 20).
+    penalties : sequence of float
+        L1 penalties of the sparse map whose loss is compared.
+    penalty : float
+        L1 penalty of the map that trees and figures are made of; also among those that are compared.
+    n_groups : int, optional
+        Groups of units to begin with; default: where the Laplacian's eigenvalues make their largest step.
+    threshold : float
+        Correlation above which two units are joined when units are grouped.
+    alpha : float in (0, 1], optional
+        Groups with more than this share of both networks' units are split again; None leaves them.
     n_features : int
         Dimensions of the shared response, at most; narrower layers take their width.
     test_share : float in (0, 1)
         Share of the examples held out to evaluate the shared response.
     seed : int
-        Of the split, of the shared response's start, and of the draws and orders of the subspace matches.
+        Of the split, of the shared response's start, of the groups' starts, and of the draws and orders of the
+        subspace matches.
 
     Examples
     --------
@@ -65,6 +85,11 @@ class CompareSettings:
     n_orders: int = 4
     max_matched: int = 1_024
     n_bins: int = 20
+    penalties: Sequence[float] = PENALTIES
+    penalty: float = 10**-2.6
+    n_groups: int | None = None
+    threshold: float = 0.2
+    alpha: float | None = 0.025
     n_features: int = 50
     test_share: float = 0.2
     seed: int = 0
@@ -90,6 +115,22 @@ class CompareSettings:
         _validate.integer(self.seed, "seed", low=0)
         if not 0.0 < _validate.real(self.test_share, "test_share") < 1.0:
             raise ValueError(f"`test_share` must lie in (0, 1), got {self.test_share}")
+        self._check_maps_and_groups()
+
+    def _check_maps_and_groups(self) -> None:
+        penalties = [_validate.real(penalty, "penalties") for penalty in self.penalties]
+        for value in penalties:
+            if value < 0.0:
+                raise ValueError(f"`penalties` must be at least 0, got {value}")
+        object.__setattr__(self, "penalties", tuple(dict.fromkeys(penalties)))
+        if _validate.real(self.penalty, "penalty") < 0.0:
+            raise ValueError(f"`penalty` must be at least 0, got {self.penalty}")
+        if self.n_groups is not None:
+            _validate.integer(self.n_groups, "n_groups", low=1)
+        if _validate.real(self.threshold, "threshold") < 0.0:
+            raise ValueError(f"`threshold` must be at least 0, got {self.threshold}")
+        if self.alpha is not None and not 0.0 < _validate.real(self.alpha, "alpha") <= 1.0:
+            raise ValueError(f"`alpha` must lie in (0, 1], got {self.alpha}")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON types."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -15,7 +14,7 @@ import numpy as np
 
 from convergent import _storage
 from convergent.study.result import Task, TaskResult
-from convergent.study.settings import CompareSettings
+from convergent.study.settings import TOGETHER, CompareSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,9 +98,7 @@ class Study:
         """Yield the tidy table's rows: one number each."""
         for result in self.results:
             names = result.task.networks
-            a, b = (
-                names if len(names) == 2 and result.task.measure != "shared_response" else ("", "")
-            )
+            a, b = ("", "") if result.task.measure in TOGETHER else names
             for quantity, value in result.scalars.items():
                 row = (result.task.layer, result.task.measure, quantity, a, b, value)
                 yield dict(zip(COLUMNS, row))
@@ -175,7 +172,7 @@ class Study:
             settings = CompareSettings.from_dict(content["settings"])
             files = [_inside(folder, name) for name in content["results"]]
             networks = tuple(content["networks"])
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise _storage.UnreadableFileError(
                 f"{path} is not a study's manifest: {error}"
             ) from error

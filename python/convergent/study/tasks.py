@@ -1,52 +1,20 @@
-"""What each measure computes from a layer's statistics."""
+"""Which task computes each measure from a layer's statistics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-from numpy.typing import NDArray
-
-from convergent.measures.assignment import match_agreement, match_units
 from convergent.measures.indexes import cka
-from convergent.measures.information import mutual_information
 from convergent.study.layer import Arrays, Layer, Scalars
+from convergent.study.mapping_tasks import sparse_map_task, unit_groups_task, unit_tree_task
+from convergent.study.shared_geometry import shared_response_task
 from convergent.study.subspace_tasks import max_match_task, simple_matches_task
-
-UNMATCHED_BELOW = 0.5
-
-
-def correlation_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arrays]:
-    """Match the units of two networks by correlation (Li et al. 2016, Section 3)."""
-    moments = layer.statistics.moments
-    if moments is None:
-        raise ValueError("the statistics were collected without the positions view")
-    return _matchings(moments.correlation(i, j), UNMATCHED_BELOW)
-
-
-def mutual_information_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arrays]:
-    """Match the units of two networks by mutual information (Li et al. 2016, Section 3.2)."""
-    nats = mutual_information(layer.binned[i], layer.binned[j], n_threads=layer.n_threads)
-    return _matchings(nats, None)
-
-
-def _matchings(similarity: NDArray[np.float64], threshold: float | None) -> tuple[Scalars, Arrays]:
-    semi = match_units(similarity, "semi")
-    one = match_units(similarity, "one_to_one")
-    scalars = {
-        "mean_semi": float(semi.values.mean()),
-        "mean_one_to_one": float(one.values.mean()),
-        "agreement": match_agreement(similarity),
-    }
-    if threshold is not None:
-        scalars["unmatched"] = float(np.mean(semi.values <= threshold))
-    arrays = {
-        "similarity": similarity,
-        "semi_y": semi.y,
-        "one_to_one_x": one.x,
-        "one_to_one_y": one.y,
-    }
-    return scalars, arrays
+from convergent.study.unit_tasks import (
+    activations_task,
+    correlation_task,
+    mutual_information_task,
+    recurring_units_task,
+)
 
 
 def cka_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arrays]:
@@ -58,7 +26,18 @@ def cka_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arrays]:
 PAIR_TASKS: dict[str, Callable[[Layer, int, int], tuple[Scalars, Arrays]]] = {
     "correlation": correlation_task,
     "mutual_information": mutual_information_task,
+    "sparse_map": sparse_map_task,
+    "unit_tree": unit_tree_task,
+    "unit_groups": unit_groups_task,
     "max_match": max_match_task,
     "simple_matches": simple_matches_task,
     "cka": cka_task,
 }
+"""Measures of two networks."""
+
+TOGETHER_TASKS: dict[str, Callable[[Layer], tuple[Scalars, Arrays]]] = {
+    "activations": activations_task,
+    "recurring_units": recurring_units_task,
+    "shared_response": shared_response_task,
+}
+"""Measures of all networks at once."""

@@ -1,6 +1,20 @@
 """Figures of the three papers as functions on results; each returns a `matplotlib.figure.Figure`."""
 
-from convergent.report.figures.convergent_learning import match_curves, matched_matrices
+from convergent.report.figures.convergent_learning import (
+    correlation_matrices,
+    match_curves,
+    mean_matches,
+)
+from convergent.report.figures.convergent_learning_maps import (
+    mapping_overview,
+    mapping_weights,
+    prediction_losses,
+)
+from convergent.report.figures.convergent_learning_units import (
+    activation_scatter,
+    mean_activations,
+    recurring_units,
+)
 from convergent.report.figures.group_tree_pictures import group_tree_pictures
 from convergent.report.figures.indexes import network_matrices
 from convergent.report.figures.patch_blocks import patch_grid
@@ -20,16 +34,23 @@ from convergent.report.figures.unit_pictures import (
 )
 
 __all__ = [
+    "activation_scatter",
     "agreement_bars",
     "best_and_worst_matches",
+    "correlation_matrices",
     "few_to_one",
     "group_pictures",
     "group_tree_pictures",
+    "mapping_overview",
+    "mapping_weights",
     "match_curves",
-    "matched_matrices",
+    "mean_activations",
+    "mean_matches",
     "most_and_least_active",
     "network_matrices",
     "patch_grid",
+    "prediction_losses",
+    "recurring_units",
     "rsm_panels",
     "similarity_curves",
     "similarity_over_layers",

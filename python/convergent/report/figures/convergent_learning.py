@@ -1,10 +1,11 @@
-"""Figures of Li et al. (2016): how well single units match between two networks."""
+"""Figures of Li et al. (2016), Section 3: how well single units match between two networks."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -12,54 +13,55 @@ from convergent.report.figures.style import (
     BLUE,
     FAINT,
     ORANGE,
+    first_of_rows,
+    layer_axis,
+    layers_width,
     mean_and_spread,
+    panel_grid,
     shortened,
     styled,
 )
 from convergent.study.result import TaskResult
 from convergent.study.study import Study
 
-_MOST_PANELS = 4
+Doubles = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+_MATCHINGS = (("mean_semi", ORANGE, "best match"), ("mean_one_to_one", BLUE, "one-to-one match"))
+_AXIS = {"correlation": "correlation r", "mutual_information": "mutual information (nats)"}
+_PANEL = 2.75
 
 
 @styled
 def match_curves(study: Study, measure: str = "correlation") -> Figure:
-    """Draw each layer's unit-to-unit similarities, sorted, under both matchings (Li et al. 2016, Figure 3).
+    """Draw each layer's unit-to-unit similarities, sorted, under both matchings (Li et al. 2016, Figures 3 and S3).
 
     Units are sorted by their best (semi-) match; the line is the mean over pairs of networks, the band spans from
     the lowest to the highest pair.
     """
     names = [layer.name for layer in study.layers if study.of(layer.name, measure)]
-    n_columns = min(max(len(names), 1), _MOST_PANELS)
-    n_rows = -(-len(names) // n_columns) if names else 1
-    figure = Figure(figsize=(max(4.2, 2.9 * n_columns), 2.75 * n_rows))
-    panels = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
-    for axes in panels.flat[len(names) :]:
-        axes.set_visible(False)
-    for axes, name in zip(panels.flat, names):
+    figure, panels = panel_grid(len(names), _PANEL, _PANEL, sharey=True)
+    for axes, name in zip(panels, names):
         pairs = study.of(name, measure)
         semi, one = zip(*(_sorted_values(pair) for pair in pairs))
-        for curves, colour, label in (
-            (semi, ORANGE, "best match"),
-            (one, BLUE, "one-to-one match"),
-        ):
-            _band(axes, list(curves), colour, label)
+        _band(axes, list(semi), ORANGE, "best match")
+        _band(axes, list(one), BLUE, "one-to-one match")
         if measure == "correlation":
             axes.axhline(0.5, color=FAINT, linewidth=0.8, linestyle=":")
         axes.set_title(shortened(name))
         axes.set_xlabel("units, best matched first")
-    unit = "correlation r" if measure == "correlation" else "mutual information (nats)"
-    for row in panels:
-        row[0].set_ylabel(unit)
-    panels[0, 0].legend(loc="lower left")
+    for axes in first_of_rows(panels):
+        axes.set_ylabel(_AXIS[measure])
+    if names:
+        panels[0].legend(loc="lower left")
     return figure
 
 
-def _band(axes: Any, curves: list[NDArray[Any]], colour: str, label: str) -> None:
+def _band(axes: Axes, curves: list[NDArray[Any]], colour: str, label: str) -> None:
     shortest = min(len(curve) for curve in curves)
     mean, low, high = mean_and_spread([curve[:shortest] for curve in curves])
     units = np.arange(1, shortest + 1)
-    axes.plot(units, mean, color=colour, label=label)
+    axes.plot(units, mean, color=colour, label=label, marker="o" if shortest == 1 else None)
     axes.fill_between(units, low, high, color=colour, alpha=0.18, linewidth=0)
 
 
@@ -75,27 +77,94 @@ def _sorted_values(pair: TaskResult) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 @styled
-def matched_matrices(pair: TaskResult) -> Figure:
-    """Draw a pair's correlation matrix as it is and with y's units in matched order (Li et al. 2016, Figure 1)."""
+def mean_matches(study: Study, measure: str = "correlation") -> Figure:
+    """Draw the mean similarity of matched units over layers, under both matchings (Li et al. 2016, Figure 4).
+
+    Lines are means over pairs of networks, bars reach from the lowest to the highest pair, small dots are single
+    pairs.
+    """
+    names = [layer.name for layer in study.layers if study.of(layer.name, measure)]
+    figure = Figure(figsize=(layers_width(len(names)), 3.0))
+    axes = figure.subplots()
+    positions = np.arange(len(names))
+    for shift, (quantity, colour, label) in zip((-0.06, 0.06), _MATCHINGS):
+        pairs = [study.values(name, measure, quantity) for name in names]
+        for position, values in zip(positions, pairs):
+            dots = np.full(len(values), position + shift)
+            axes.plot(dots, values, ".", color=colour, alpha=0.45, markersize=3.5, zorder=1)
+        mean = np.array([np.mean(values) for values in pairs])
+        reach = [(m - min(values), max(values) - m) for m, values in zip(mean, pairs)]
+        axes.errorbar(positions + shift, mean, yerr=np.maximum(reach, 0.0).T if reach else None,
+                      color=colour, marker="o", markersize=5, linewidth=1.4, capsize=2.5,
+                      label=label)  # fmt: skip
+    axes.set_xlim(-0.5, max(len(names) - 0.5, 0.5))
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(0.0, low), max(1.0, high) if measure == "correlation" else high)
+    axes.set_xlabel("layer, from input to output")
+    axes.set_ylabel("mean " + _AXIS[measure].replace(" (", "\n("))
+    layer_axis(axes, names)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+@styled
+def correlation_matrices(pair: TaskResult) -> Figure:
+    """Draw correlations within both networks, between them, and between them in matched order (Figure 1).
+
+    In the last panel the pairs of the one-to-one match lie on the diagonal, best first; units that stay alone come
+    last. Dead units are blank. Results of older versions hold no matrices within networks; their panels are left out.
+    """
+    similarity, dead_x, dead_y = _between(pair)
+    order_x, order_y = matched_orders(pair)
+    a, b = (shortened(name, 16) for name in pair.task.networks)
+    shown = [
+        (similarity, "between, as trained", a, b),
+        (similarity[np.ix_(order_x, order_y)], "between, matched", a, b),
+    ]
+    if "within_x" in pair.arrays:
+        within_x = _blank(pair.arrays["within_x"], dead_x, dead_x)
+        within_y = _blank(pair.arrays["within_y"], dead_y, dead_y)
+        shown = [(within_x, f"within {a}", a, a), (within_y, f"within {b}", b, b), *shown]
+    figure, panels = panel_grid(len(shown), 2.62, 2.75)
+    for axes, (matrix, title, rows, columns) in zip(panels, shown):
+        image = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
+        axes.set_title(title, size=9.5)
+        axes.set_xlabel(f"units of {columns}")
+        axes.set_ylabel(f"units of {rows}")
+        axes.spines[:].set_visible(False)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.get_major_locator().set_params(integer=True, nbins=5)
+    figure.colorbar(image, ax=panels, label="correlation r", shrink=0.8)
+    return figure
+
+
+def matched_orders(pair: TaskResult) -> tuple[Indices, Indices]:
+    """Return the units of both networks so that those matched one to one share a place, best first."""
     similarity = pair.arrays["similarity"]
     rows, columns = pair.arrays["one_to_one_x"], pair.arrays["one_to_one_y"]
-    left_over = np.setdiff1d(np.arange(similarity.shape[1]), columns)
-    order_x = rows[np.argsort(-similarity[rows, columns], kind="stable")]
-    order_x = np.concatenate([order_x, np.setdiff1d(np.arange(similarity.shape[0]), rows)])
-    partner = dict(zip(rows.tolist(), columns.tolist()))
-    order_y = np.array([partner[unit] for unit in order_x if unit in partner])
-    order_y = np.concatenate([order_y, left_over]).astype(int)
-    figure = Figure(figsize=(6.6, 3.15))
-    panels = figure.subplots(1, 2)
-    a, b = (shortened(name) for name in pair.task.networks)
-    for axes, matrix, title in (
-        (panels[0], similarity, "as trained"),
-        (panels[1], similarity[np.ix_(order_x, order_y)], "units matched, best first"),
-    ):
-        image = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
-        axes.set_title(title)
-        axes.set_xlabel(f"units of {b}")
-        axes.spines[:].set_visible(False)
-    panels[0].set_ylabel(f"units of {a}")
-    figure.colorbar(image, ax=panels, label="correlation r", shrink=0.85)
-    return figure
+    best_first = np.argsort(-similarity[rows, columns], kind="stable")
+    alone_x = np.setdiff1d(np.arange(similarity.shape[0]), rows)
+    alone_y = np.setdiff1d(np.arange(similarity.shape[1]), columns)
+    order_x = np.concatenate([rows[best_first], alone_x]).astype(np.intp)
+    order_y = np.concatenate([columns[best_first], alone_y]).astype(np.intp)
+    return order_x, order_y
+
+
+def _between(pair: TaskResult) -> tuple[Doubles, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the correlations between the networks without those of dead units, and who is dead."""
+    similarity = pair.arrays["similarity"]
+    if "within_x" in pair.arrays:
+        dead_x = np.diagonal(pair.arrays["within_x"]) == 0.0
+        dead_y = np.diagonal(pair.arrays["within_y"]) == 0.0
+    else:
+        dead_x, dead_y = ~similarity.any(axis=1), ~similarity.any(axis=0)
+    return _blank(similarity, dead_x, dead_y), dead_x, dead_y
+
+
+def _blank(
+    matrix: Doubles, dead_rows: NDArray[np.bool_], dead_columns: NDArray[np.bool_]
+) -> Doubles:
+    blank = np.array(matrix, dtype=np.float64)
+    blank[dead_rows] = np.nan
+    blank[:, dead_columns] = np.nan
+    return blank

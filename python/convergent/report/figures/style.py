@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 P = ParamSpec("P")
+MOST_COLUMNS = 4
 
 INK = "#1f2933"
 FAINT = "#9aa5b1"
@@ -57,6 +58,42 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
             return figure
 
     return wrapped
+
+
+def panel_grid(
+    n_panels: int, width: float, height: float, *, n_columns: int = MOST_COLUMNS, **subplots: Any
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with `n_panels` panels (at least one) in rows, each of a size in inches."""
+    n_columns = min(max(n_panels, 1), n_columns)
+    n_rows = max(-(-n_panels // n_columns), 1)
+    figure = Figure(figsize=(width * n_columns + 0.6, height * n_rows))
+    panels = figure.subplots(n_rows, n_columns, squeeze=False, **subplots)
+    for axes in panels.flat[max(n_panels, 1) :]:
+        axes.set_visible(False)
+    return figure, list(panels.flat[: max(n_panels, 1)])
+
+
+def first_of_rows(panels: list[Axes]) -> list[Axes]:
+    """Return the leftmost panels."""
+    return [axes for axes in panels if axes.get_subplotspec().is_first_col()]  # type: ignore[union-attr]
+
+
+def last_of_columns(panels: list[Axes]) -> list[Axes]:
+    """Return the panels without another one below."""
+    n_columns = len({axes.get_subplotspec().colspan.start for axes in panels})  # type: ignore[union-attr]
+    return panels[-n_columns:]
+
+
+def nothing_to_draw(axes: Axes, why: str) -> None:
+    """Say in an empty panel why it is empty."""
+    axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", color=INK)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def layers_width(n_layers: int) -> float:
+    """Return the width in inches of a figure with layers along its x axis."""
+    return min(max(5.2, 0.8 * n_layers + 2.2), 12.0)
 
 
 def data_uri(figure: Figure) -> str:

@@ -15,6 +15,7 @@ from convergent.report.figures.style import (
     FAINT,
     INK,
     layer_axis,
+    layers_width,
     mean_and_spread,
     shortened,
     styled,
@@ -39,7 +40,7 @@ def similarity_over_layers(study: Study) -> Figure:
     """
     names = _compared_layers(study)
     epsilons = study.settings.epsilons
-    figure = Figure(figsize=(_width(len(names)), 3.3))
+    figure = Figure(figsize=(layers_width(len(names)), 3.3))
     axes = figure.subplots()
     positions = np.arange(len(names))
     shifts = 0.08 * (np.arange(len(epsilons)) - (len(epsilons) - 1) / 2)
@@ -112,7 +113,7 @@ def unit_levels(study: Study) -> Figure:
     across is the median. Dead units have no level and are left out.
     """
     names = _compared_layers(study)
-    figure = Figure(figsize=(_width(len(names)), 3.3))
+    figure = Figure(figsize=(layers_width(len(names)), 3.3))
     axes = figure.subplots()
     for epsilon in study.settings.epsilons:
         axes.axhline(epsilon, color=FAINT, linewidth=0.8, linestyle=":", zorder=0)
@@ -145,11 +146,6 @@ def _level_shape(axes: Axes, position: int, levels: NDArray[np.float64]) -> None
     axes.stairs(position + half, edges, baseline=position - half, orientation="horizontal",
                 fill=True, color=BLUE, alpha=0.55, linewidth=0)  # fmt: skip
     axes.hlines(np.median(levels), position - 0.3, position + 0.3, color=INK, linewidth=1.6)
-
-
-def _width(n_layers: int) -> float:
-    """Return the width in inches of a figure with layers along its x axis."""
-    return min(max(5.2, 0.8 * n_layers + 2.2), 12.0)
 
 
 def _compared_layers(study: Study) -> list[str]:

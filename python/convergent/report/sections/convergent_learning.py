@@ -28,7 +28,7 @@ def sections(study: Study) -> list[Section]:
         a, b = pair.task.networks
         parts.append(
             picture(
-                figures.matched_matrices(pair),
+                figures.correlation_matrices(pair),
                 f"{name}: correlations between the units of {a} and {b}, as trained and with {b}'s units in the "
                 "order of their partners. A red diagonal means that single units correspond; "
                 "dead units leave blank rows and columns.",
