@@ -1,0 +1,128 @@
+"""Single units of networks on CIFAR-10, compared as by Li et al. (2016): docs/gallery_convergent.md.
+
+``python -m bench.gallery_convergent [--work DIR] [--figures DIR] [--images N] [SET ...]`` for the sets "alexnet",
+trained before by ``python -m bench.gallery_networks``, "vgg11" and "convnet". Images and the other networks are looked
+for in $CONVERGENT_SHARED/data; images are lossless JPEG XL, which needs a decoder such as pylibjxl.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import convergent as cv
+from bench import gallery_networks as source
+from bench.gallery_convergent_figures import draw
+from bench.gallery_convergent_tables import print_tables
+from convergent import nets
+from convergent.statistics import UnitPatches
+from convergent.study import CompareSettings, Study, compare
+
+MEASURES = (
+    "activations",
+    "correlation",
+    "mutual_information",
+    "recurring_units",
+    "sparse_map",
+    "unit_tree",
+    "unit_groups",
+)
+Patches = dict[str, dict[str, UnitPatches]]
+
+
+@dataclass(frozen=True)
+class NetworkSet:
+    """Networks that differ in their seeds only, and the layers to compare."""
+
+    load: Callable[[argparse.Namespace], Mapping[str, nn.Module]]
+    layers: tuple[str, ...]
+
+
+SETS = {
+    "alexnet": NetworkSet(
+        lambda a: source.alexnets(a.work, a.width), tuple(f"relu{i}" for i in range(1, 6))
+    ),
+    "vgg11": NetworkSet(lambda a: source.vgg11s(), tuple(f"relu{i}" for i in range(1, 9))),
+    "convnet": NetworkSet(lambda a: source.convnets(), ("relu1", "relu2", "relu3")),
+}
+
+
+def every_tenth_batch(description: str, done: int, total: int) -> None:
+    """Print how far the pass has come."""
+    if done % 10 == 0:
+        print(f"{description}: {done}/{total}", flush=True)
+
+
+def accuracies(
+    networks: Mapping[str, nn.Module], images: torch.Tensor, labels: torch.Tensor
+) -> None:
+    """Print the share of images that each network names rightly."""
+    with torch.inference_mode():
+        for name, network in networks.items():
+            network.eval()
+            found = torch.cat([network(batch).argmax(dim=1) for batch in nets.batches(images)])
+            print(f"{name}: test accuracy {(found == labels).float().mean():.3f}")
+
+
+def collected(name: str, arguments: argparse.Namespace) -> tuple[cv.Statistics, Patches]:
+    """Return statistics and patches of a set of networks, from the work folder where they are there."""
+    folder = arguments.work / f"convergent-{name}-{arguments.images}"
+    layers = SETS[name].layers
+    networks = dict(SETS[name].load(arguments))
+    pixels, labels = (array[: arguments.images] for array in source.cifar10_pixels("test"))
+    images = source.normalised(pixels)
+    if not cv.Statistics.is_complete(folder / "statistics"):
+        accuracies(networks, torch.from_numpy(images), torch.from_numpy(labels))
+        start = time.perf_counter()
+        statistics = nets.collect(
+            networks,
+            nets.batches(images, labels, batch_size=100),
+            layers=list(layers),
+            views=("positions",),
+            factor=False,
+            progress=every_tenth_batch,
+        )
+        print(f"collected in {time.perf_counter() - start:.0f} s")
+        statistics.save(folder / "statistics")
+    statistics = cv.Statistics.load(folder / "statistics")
+    return statistics, {}
+
+
+def compared(name: str, statistics: cv.Statistics, arguments: argparse.Namespace) -> Study:
+    """Compare every pair of networks with the measures of Li et al."""
+    start = time.perf_counter()
+    folder = arguments.work / f"convergent-{name}-{arguments.images}"
+    settings = CompareSettings(MEASURES)
+    study = compare(statistics, settings=settings, out=folder / "comparison")
+    print(f"compared in {time.perf_counter() - start:.0f} s")
+    for problem in study.problems:
+        print(f"problem: {problem.task}: {problem.reason}")
+    return study
+
+
+def main() -> None:
+    """Collect, compare, draw, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sets", nargs="*", default=list(SETS), metavar="SET")
+    parser.add_argument("--work", type=Path, default=source.ROOT / "build" / "gallery")
+    parser.add_argument("--figures", type=Path, default=source.ROOT / "docs" / "gallery")
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--width", type=float, default=0.375, help="of the AlexNets")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    for name in arguments.sets:
+        statistics, patches = collected(name, arguments)
+        study = compared(name, statistics, arguments)
+        print_tables(name, study)
+        draw(name, study, patches, arguments.figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""The figures of docs/gallery_convergent.md: which of them of which networks and layers, and how they are stored."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from PIL import Image
+
+from convergent.report import figures
+from convergent.report.figures.patch_blocks import blocks_drawn, smooth
+from convergent.statistics import UnitPatches
+from convergent.study import Study, TaskResult
+
+DPI = 110
+_COLOURS = 256
+Patches = Mapping[str, Mapping[str, UnitPatches]]
+
+STUDY_FIGURES: dict[str, tuple[str, ...]] = {
+    "alexnet": (
+        "match_curves", "mean_matches", "mapping_overview", "prediction_losses", "mean_activations",
+        "recurring_units", "group_curves",
+    ),
+    "vgg11": ("match_curves", "mean_matches", "mapping_overview", "group_curves"),
+    "convnet": ("match_curves", "mean_matches"),
+}  # fmt: skip
+"""Figures of all layers."""
+LAYER_FIGURES: dict[str, dict[str, tuple[str, ...]]] = {
+    "alexnet": {
+        "relu1": (
+            "matrices", "scatter", "matches", "information", "weights", "few_to_one", "tree", "blocks", "groups",
+            "active",
+        ),
+        "relu2": ("scatter", "matches", "information", "few_to_one", "groups", "group_tree", "active"),
+        "relu3": ("matches",),
+        "relu4": ("matches",),
+        "relu5": ("matches", "blocks"),
+    },
+    "vgg11": {"relu1": ("matches", "few_to_one"), "relu4": ("matches",), "relu8": ("matches",)},
+    "convnet": {"relu1": ("matches", "few_to_one"), "relu2": ("matches",)},
+}  # fmt: skip
+"""Figures of single layers, of the first pair of networks."""
+
+
+def draw(name: str, study: Study, patches: Patches, folder: Path) -> None:
+    """Draw the figures of one set of networks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind in STUDY_FIGURES[name]:
+        save(getattr(figures, kind)(study), folder / f"convergent_{name}_{kind}.png")
+    for layer, kinds in LAYER_FIGURES[name].items():
+        for kind in kinds:
+            figure = _layer_figure(study, layer, kind, patches.get(layer, {}))
+            save(figure, folder / f"convergent_{name}_{layer}_{kind}.png")
+
+
+def _layer_figure(
+    study: Study, layer: str, kind: str, patches: Mapping[str, UnitPatches]
+) -> Figure:
+    measure, of_pair = _PAIR_FIGURES.get(kind, ("", None))
+    if of_pair is not None:
+        return of_pair(study.of(layer, measure)[0])
+    if kind == "active":
+        (result,) = study.of(layer, "activations")
+        return figures.most_and_least_active(result, patches)
+    measure, with_patches = _PICTURES[kind]
+    result = study.of(layer, measure)[0]
+    x, y = (patches[network] for network in result.task.networks)
+    return with_patches(result, x, y)
+
+
+_PAIR_FIGURES: dict[str, tuple[str, Callable[[TaskResult], Figure]]] = {
+    "matrices": ("correlation", figures.correlation_matrices),
+    "scatter": ("correlation", figures.activation_scatter),
+    "weights": ("sparse_map", figures.mapping_weights),
+}
+_PICTURES: dict[str, tuple[str, Callable[[TaskResult, UnitPatches, UnitPatches], Figure]]] = {
+    "matches": ("correlation", figures.best_and_worst_matches),
+    "information": ("mutual_information", figures.best_and_worst_matches),
+    "few_to_one": ("sparse_map", figures.few_to_one),
+    "groups": ("unit_groups", figures.group_pictures),
+    "group_tree": ("unit_groups", figures.group_tree_pictures),
+}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG; one with image patches in 256 colours, which takes a third of the bytes."""
+    buffer = io.BytesIO()
+    smooth(figure).savefig(buffer, dpi=DPI)
+    if blocks_drawn(figure):
+        image = Image.open(buffer).convert("RGB")
+        image = image.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE)
+        image.save(path, optimize=True)
+    else:
+        path.write_bytes(buffer.getvalue())
+    print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")

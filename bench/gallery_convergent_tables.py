@@ -1,0 +1,117 @@
+"""The tables of docs/gallery_convergent.md as Markdown: means over pairs of networks, one row a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from convergent.study import Study, TaskResult
+from convergent.study.study import LayerSummary
+
+N_SHOWN = 8
+
+
+def print_tables(name: str, study: Study) -> None:
+    """Print every table of one set of networks."""
+    for title, columns in (
+        ("matches", _matches(study)),
+        ("sparse maps", _maps(study)),
+        ("groups", _groups(study)),
+        ("activity", _activity(study)),
+    ):
+        print(f"\n{name}, {title}\n")
+        print(f"| layer | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
+        for layer in study.layers:
+            cells = [cell(layer.name) for cell in columns.values()]
+            print(f"| {layer.name} | {' | '.join(cells)} |")
+    print()
+
+
+def _matches(study: Study) -> Mapping[str, Callable[[str], str]]:
+    def mean(measure: str, quantity: str) -> Callable[[str], str]:
+        return lambda layer: f"{study.value(layer, measure, quantity):.3f}"
+
+    return {
+        "units": lambda layer: _width(study, layer),
+        "mean semi": mean("correlation", "mean_semi"),
+        "mean matching": mean("correlation", "mean_one_to_one"),
+        "agreement": mean("correlation", "agreement"),
+        "no match above .5": lambda layer: f"{study.value(layer, 'correlation', 'unmatched'):.0%}",
+        "mean semi, nats": mean("mutual_information", "mean_semi"),
+        "same best 8": lambda layer: f"{_same_best(study, layer):.1f}",
+        "same partner": lambda layer: f"{_same_partner(study, layer):.0%}",
+    }
+
+
+def _maps(study: Study) -> Mapping[str, Callable[[str], str]]:
+    def loss(penalty: float) -> Callable[[str], str]:
+        return lambda layer: f"{study.value(layer, 'sparse_map', f'loss_at_{penalty:g}'):.3f}"
+
+    chosen = study.settings.penalty
+    columns = {f"{penalty:g}": loss(penalty) for penalty in study.settings.penalties}
+    columns[f"{chosen:.4f}"] = loss(chosen)
+    columns["predictors"] = lambda layer: (
+        f"{study.value(layer, 'sparse_map', f'predictors_at_{chosen:g}'):.1f}"
+    )
+    columns["joined"] = lambda layer: f"{study.value(layer, 'unit_tree', 'joined_share'):.0%}"
+    return columns
+
+
+def _groups(study: Study) -> Mapping[str, Callable[[str], str]]:
+    return {
+        "groups": lambda layer: f"{study.value(layer, 'unit_groups', 'n_groups'):.1f}",
+        "units in joint groups": lambda layer: (
+            f"{study.value(layer, 'unit_groups', 'in_joint_groups'):.0%}"
+        ),
+        "between": lambda layer: f"{study.value(layer, 'unit_groups', 'between'):.2f}",
+        "within": lambda layer: f"{study.value(layer, 'unit_groups', 'within'):.2f}",
+        "in all networks": lambda layer: f"{study.value(layer, 'recurring_units', 'share'):.0%}",
+    }
+
+
+def _activity(study: Study) -> Mapping[str, Callable[[str], str]]:
+    return {
+        "dead": lambda layer: str(sum(_summary(study, layer).n_dead)),
+        "most active": lambda layer: _range([means.max() for means in _means(study, layer)]),
+        "median": lambda layer: _range([float(np.median(means)) for means in _means(study, layer)]),
+        "least active": lambda layer: _range(
+            [means[means > 0.0].min() for means in _means(study, layer)]
+        ),
+    }
+
+
+def _summary(study: Study, layer: str) -> LayerSummary:
+    return next(of for of in study.layers if of.name == layer)
+
+
+def _width(study: Study, layer: str) -> str:
+    return ", ".join(dict.fromkeys(str(width) for width in _summary(study, layer).widths))
+
+
+def _means(study: Study, layer: str) -> list[np.ndarray]:
+    (result,) = study.of(layer, "activations")
+    return [result.arrays[f"mean_{i}"] for i in range(len(study.networks))]
+
+
+def _range(values: list[float]) -> str:
+    return f"{min(values):.3g} to {max(values):.3g}"
+
+
+def _best(result: TaskResult) -> list[tuple[int, int]]:
+    similarity, partners = result.arrays["similarity"], result.arrays["semi_y"]
+    values = similarity[np.arange(len(similarity)), partners]
+    best = np.argsort(-values, kind="stable")[:N_SHOWN]
+    return [(int(unit), int(partners[unit])) for unit in best]
+
+
+def _same_best(study: Study, layer: str) -> float:
+    """Return how many of the best semi-matches by correlation are among those by mutual information."""
+    pairs = zip(study.of(layer, "correlation"), study.of(layer, "mutual_information"))
+    return float(np.mean([len(set(_best(a)) & set(_best(b))) for a, b in pairs]))
+
+
+def _same_partner(study: Study, layer: str) -> float:
+    """Return the share of units whose best partner is the same by both measures."""
+    pairs = zip(study.of(layer, "correlation"), study.of(layer, "mutual_information"))
+    return float(np.mean([np.mean(a.arrays["semi_y"] == b.arrays["semi_y"]) for a, b in pairs]))
