@@ -19,6 +19,7 @@ from convergent.measures.matching_similarity import MatchingSimilarity, matching
 from convergent.measures.recurring_units import RecurringUnits, recurring_units
 from convergent.measures.rsm import consistency, inter_rsm, rsm, rsm_agreement, variance_explained
 from convergent.measures.shared_response import SharedResponseModel
+from convergent.measures.sparse_map import SparseMap, sparse_map, sparse_map_path
 from convergent.measures.stability import Stability
 from convergent.measures.subspace import SubspaceMatcher
 from convergent.measures.subspace_calls import max_match, simple_matches
@@ -43,6 +44,7 @@ __all__ = [
     "RecurringUnits",
     "SharedResponseModel",
     "SimpleMatches",
+    "SparseMap",
     "Stability",
     "Statistics",
     "SubspaceMatcher",
@@ -65,6 +67,8 @@ __all__ = [
     "rsm",
     "rsm_agreement",
     "simple_matches",
+    "sparse_map",
+    "sparse_map_path",
     "unit_groups",
     "unit_tree",
     "variance_explained",

@@ -131,7 +131,7 @@ def _add_collect(commands: Any) -> argparse.ArgumentParser:
 
 def _add_compare(commands: Any) -> argparse.ArgumentParser:
     from convergent.measures.matching_similarity import CONVENTIONS
-    from convergent.study.settings import EPSILONS, MEASURES, CompareSettings
+    from convergent.study.settings import EPSILONS, MEASURES, PENALTIES, CompareSettings
 
     parser: argparse.ArgumentParser = commands.add_parser(
         "compare",
@@ -150,6 +150,12 @@ def _add_compare(commands: Any) -> argparse.ArgumentParser:
                         help="examples of the maximum match: all, or draws of positions (default: all)")  # fmt: skip
     parser.add_argument("--orders", type=_count, default=CompareSettings().n_orders, metavar="N",
                         help="random orders in which simple matches are searched (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--penalties", nargs="+", type=float, default=list(PENALTIES), metavar="P",
+                        help="L1 penalties at which sparse maps are compared (default: 0 and 1e-5 to 1e-1)")  # fmt: skip
+    parser.add_argument("--penalty", type=float, default=CompareSettings().penalty, metavar="P",
+                        help="L1 penalty of the maps that trees and figures show (default: %(default).4g)")  # fmt: skip
+    parser.add_argument("--groups", type=_count, metavar="K",
+                        help="groups of units to begin with (default: from the eigenvalues)")  # fmt: skip
     parser.add_argument("--features", type=_count, default=50, metavar="K",
                         help="dimensions of the shared response (default: 50)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
@@ -259,6 +265,9 @@ def run_compare(options: argparse.Namespace) -> dict[str, Any]:
             epsilons=options.epsilons,
             convention=options.convention,
             n_orders=options.orders,
+            penalties=options.penalties,
+            penalty=options.penalty,
+            n_groups=options.groups,
             n_features=options.features,
             seed=options.seed,
         )

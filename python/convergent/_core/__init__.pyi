@@ -94,6 +94,9 @@ class Kernels(Protocol):
         *,
         diagonal: float,
     ) -> Float64: ...
+    def sparse_map(
+        self, c_xx: Float64, c_yx: Float64, alphas: Float64, n_threads: int
+    ) -> tuple[Float64, Float64, Float64]: ...
 
 ENVIRONMENT_VARIABLE: str
 level: str

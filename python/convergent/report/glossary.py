@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convergent.study.settings import MEASURES, CompareSettings
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
@@ -26,6 +28,21 @@ class Quantity:
 
 
 QUANTITIES = (
+    Quantity(
+        "activations",
+        "mean",
+        "mean activation",
+        "Mean activation of a unit over all examples and positions, averaged over the units of all networks.",
+        bounded=False,
+    ),
+    Quantity(
+        "activations",
+        "dead",
+        "dead units",
+        "Share of units whose activation never changes.",
+        percent=True,
+        bounded=False,
+    ),
     Quantity(
         "correlation",
         "mean_semi",
@@ -66,6 +83,56 @@ QUANTITIES = (
         "one-to-one MI",
         "The same average under the one-to-one assignment that maximises mutual information.",
         bounded=False,
+    ),
+    Quantity(
+        "recurring_units",
+        "n_recurring",
+        "recurring units",
+        "Sets of units, one of each network, that are all each other's best match with a correlation above 0.5.",
+        bounded=False,
+        digits=0,
+    ),
+    Quantity(
+        "recurring_units",
+        "share",
+        "… as a share",
+        "The same as a share of the units of the narrowest network.",
+        percent=True,
+    ),
+    Quantity(
+        "unit_tree",
+        "joined_share",
+        "leaves of both",
+        "Share of the first merges of two single units in the tree of weights that join one unit of each network.",
+        percent=True,
+    ),
+    Quantity(
+        "unit_groups",
+        "n_groups",
+        "groups",
+        "Groups of alike units that spectral clustering finds in both networks together; units that "
+        "resemble no other belong to none.",
+        bounded=False,
+        digits=1,
+    ),
+    Quantity(
+        "unit_groups",
+        "in_joint_groups",
+        "in joint groups",
+        "Share of units whose group holds units of both networks.",
+        percent=True,
+    ),
+    Quantity(
+        "unit_groups",
+        "between",
+        "between networks",
+        "Mean correlation between the networks within such a group, averaged over these groups.",
+    ),
+    Quantity(
+        "unit_groups",
+        "within",
+        "within networks",
+        "The same within each network.",
     ),
     Quantity(
         "shared_response",
@@ -144,11 +211,42 @@ def simple_match_quantities(epsilon: float) -> list[Quantity]:
     ]
 
 
-def quantities_of(measures: tuple[str, ...], epsilons: tuple[float, ...]) -> list[Quantity]:
+def sparse_map_quantities(penalty: float) -> list[Quantity]:
+    """Return the rows of the sparse map at one penalty."""
+    return [
+        Quantity(
+            "sparse_map",
+            f"loss_at_{penalty:g}",
+            "prediction loss",
+            f"Half of the variance that a sparse linear map (L1 penalty {penalty:.3g}) leaves unexplained when it "
+            "predicts each unit of one network from the units of another: 0.5 if it predicts nothing.",
+            bounded=False,
+        ),
+        Quantity(
+            "sparse_map",
+            f"predictors_at_{penalty:g}",
+            "predictors a unit",
+            "Units with a weight in that prediction, averaged over the predicted units.",
+            bounded=False,
+            digits=1,
+        ),
+    ]
+
+
+def quantities_of(settings: CompareSettings) -> list[Quantity]:
     """Return the table's rows for the measures of a study, in the papers' order."""
-    before = [c for c in QUANTITIES if c.measure in ("correlation", "mutual_information")]
-    after = [c for c in QUANTITIES if c not in before]
-    subspace = [epsilon_quantity(e) for e in epsilons]
-    subspace += [quantity for e in epsilons for quantity in simple_match_quantities(e)]
-    every = [*before, *subspace, *after]
-    return [quantity for quantity in every if quantity.measure in measures]
+    rows: dict[str, list[Quantity]] = {}
+    every = [
+        *QUANTITIES,
+        *sparse_map_quantities(settings.penalty),
+        *(epsilon_quantity(e) for e in settings.epsilons),
+        *(quantity for e in settings.epsilons for quantity in simple_match_quantities(e)),
+    ]
+    for quantity in every:
+        rows.setdefault(quantity.measure, []).append(quantity)
+    return [
+        quantity
+        for measure in MEASURES
+        if measure in settings.measures
+        for quantity in rows[measure]
+    ]

@@ -61,7 +61,8 @@ class CompareSettings:
     threshold : float
         Correlation above which two units are joined when units are grouped.
     alpha : float in (0, 1], optional
-        Groups with more than this share of both networks' units are split again; None leaves them.
+        Groups with more than this share of both networks' units, and more than four, are split again; None leaves
+        them.
     n_features : int
         Dimensions of the shared response, at most; narrower layers take their width.
     test_share : float in (0, 1)

@@ -37,13 +37,15 @@ def activations_task(layer: Layer) -> tuple[Scalars, Arrays]:
 def correlation_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arrays]:
     """Match the units of two networks by correlation (Li et al. 2016, Section 3)."""
     similarity = layer.moments.correlation(i, j)
-    summary = match_summary(similarity, threshold=UNMATCHED_BELOW, n_shown=SCATTER_PAIRS)
+    summary = match_summary(similarity, threshold=UNMATCHED_BELOW)
     scalars, arrays = _matchings(similarity, summary)
     scalars["unmatched"] = summary.unmatched
     arrays["within_x"] = layer.moments.correlation(i, i)
     arrays["within_y"] = layer.moments.correlation(j, j)
     if layer.statistics.rows:
-        arrays |= _scatter(layer.statistics.rows[i], layer.statistics.rows[j], summary)
+        living = summary.order[~np.isin(summary.order, layer.moments.dead_units(i))]
+        partners = summary.semi.y[living]
+        arrays |= _scatter(layer.statistics.rows[i], layer.statistics.rows[j], living, partners)
     return scalars, arrays
 
 
@@ -70,15 +72,22 @@ def _matchings(
     return scalars, arrays
 
 
-def _scatter(x: NDArray[np.float32], y: NDArray[np.float32], summary: MatchSummary) -> Arrays:
-    """Return some activations of the best and the worst matched pairs; each pair comes once."""
-    worst = summary.worst[~np.isin(summary.worst, summary.best)]
-    units = np.concatenate([summary.best, worst])
-    partners = summary.semi.y[units]
+def _scatter(
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    units: NDArray[np.intp],
+    partners: NDArray[np.intp],
+) -> Arrays:
+    """Return some activations of the first and the last pairs of units; each pair comes once."""
+    n_best = min(SCATTER_PAIRS, len(units))
+    ends = np.concatenate(
+        [np.arange(n_best), np.arange(max(n_best, len(units) - SCATTER_PAIRS), len(units))]
+    )
+    units, partners = units[ends], partners[ends]
     drawn = np.unique(np.linspace(0, len(x) - 1, SCATTER_POINTS).round().astype(np.intp))
     return {
         "scatter_pairs": np.stack([units, partners], axis=1),
-        "scatter_n_best": np.array(len(summary.best)),
+        "scatter_n_best": np.array(n_best),
         "scatter_x": np.ascontiguousarray(x[np.ix_(drawn, units)].T),
         "scatter_y": np.ascontiguousarray(y[np.ix_(drawn, partners)].T),
     }

@@ -5,11 +5,17 @@ from convergent.report.figures.convergent_learning import (
     match_curves,
     mean_matches,
 )
+from convergent.report.figures.convergent_learning_groups import (
+    group_blocks,
+    group_hierarchy,
+    group_similarity,
+)
 from convergent.report.figures.convergent_learning_maps import (
     mapping_overview,
     mapping_weights,
     prediction_losses,
 )
+from convergent.report.figures.convergent_learning_tree import tree_matrix
 from convergent.report.figures.convergent_learning_units import (
     activation_scatter,
     mean_activations,
@@ -39,7 +45,10 @@ __all__ = [
     "best_and_worst_matches",
     "correlation_matrices",
     "few_to_one",
+    "group_blocks",
+    "group_hierarchy",
     "group_pictures",
+    "group_similarity",
     "group_tree_pictures",
     "mapping_overview",
     "mapping_weights",
@@ -56,5 +65,6 @@ __all__ = [
     "similarity_over_layers",
     "simple_match_sizes",
     "training_curves",
+    "tree_matrix",
     "unit_levels",
 ]

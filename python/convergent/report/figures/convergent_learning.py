@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from convergent.report.figures.style import (
@@ -50,6 +51,7 @@ def match_curves(study: Study, measure: str = "correlation") -> Figure:
             axes.axhline(0.5, color=FAINT, linewidth=0.8, linestyle=":")
         axes.set_title(shortened(name))
         axes.set_xlabel("units, best matched first")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for axes in first_of_rows(panels):
         axes.set_ylabel(_AXIS[measure])
     if names:

@@ -132,8 +132,9 @@ def mapping_overview(study: Study) -> Figure:
         for column, name in enumerate(shown):
             _mapping(axes, study, name, 1.55 * column + 0.1, top)
             if column + 1 < len(shown):
-                for height in (0.42, 2.22):
-                    _arrow(axes, (1.55 * column + 1.38, top + height), (1.55 * column + 1.65, top + height))  # fmt: skip
+                start = 1.55 * column + 1.38
+                for height in (top + 0.42, top + 2.22):
+                    _arrow(axes, (start, height), (start + 0.27, height))
     return figure
 
 
@@ -156,7 +157,7 @@ def _mapping(axes: Axes, study: Study, name: str, left: float, top: float) -> No
                              facecolor=GREEN, alpha=0.55, linewidth=0, gid="explained"))  # fmt: skip
     axes.add_patch(Rectangle((left, up), side, side, facecolor="none", edgecolor=GREEN, linewidth=1.5))  # fmt: skip
     predictors = study.value(name, "sparse_map", f"predictors_at_{study.settings.penalty:g}")
-    axes.text(left + 0.56, up + side / 2, f"{100 * unexplained:.0f} % un-\nexplained\n{predictors:.1f} a unit",
+    axes.text(left + 0.56, up + side / 2, f"{100 * unexplained:.0f} % not\nexplained\n{predictors:.1f} units\neach",
               ha="left", va="center", size=7.2, linespacing=1.25, color=INK)  # fmt: skip
     centre = left + side / 2
     _arrow(axes, (centre, top + 0.66), (centre, top + 1.05))
@@ -176,7 +177,7 @@ def mapping_weights(result: TaskResult) -> Figure:
     largest weight (by size), so that a diagonal means one main predictor each; rows without any weight come last.
     """
     weights = result.arrays["weights"]
-    figure, panels = panel_grid(2, 3.6, 3.5)
+    figure, panels = panel_grid(2, 3.5, 3.8)
     limit = float(np.abs(weights).max(initial=0.0)) or 1.0
     a, b = (shortened(name) for name in result.task.networks)
     shown = (

@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from convergent.report.figures.style import (
@@ -74,6 +75,7 @@ def mean_activations(study: Study) -> Figure:
         axes.set_yscale("log" if logarithmic else "linear")
         axes.set_title(shortened(name))
         axes.set_xlabel("units, most active first")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for axes in first_of_rows(panels):
         axes.set_ylabel("mean activation")
     if names and len(study.networks) <= _MOST_NAMED:

@@ -9,8 +9,13 @@ from convergent.report.glossary import Quantity, quantities_of
 from convergent.study.study import Study
 
 _GROUP_TITLES = {
+    "activations": "Activity",
     "correlation": "Single units, by correlation",
     "mutual_information": "Single units, by mutual information",
+    "recurring_units": "Single units that all networks have",
+    "sparse_map": "Few units to one",
+    "unit_tree": "Tree of both networks' units",
+    "unit_groups": "Groups of both networks' units",
     "max_match": "Sets of units: maximum match",
     "simple_matches": "Sets of units: simple matches",
     "shared_response": "Up to a rotation: shared response",
@@ -37,10 +42,9 @@ class Cell:
 
 def shown_quantities(study: Study) -> list[Quantity]:
     """Return the quantities of which the study holds at least one number."""
-    asked = quantities_of(tuple(study.settings.measures), tuple(study.settings.epsilons))
     return [
         quantity
-        for quantity in asked
+        for quantity in quantities_of(study.settings)
         if any(study.values(layer.name, quantity.measure, quantity.name) for layer in study.layers)
     ]
 
