@@ -16,6 +16,8 @@ from convergent.nets.checkpoints import load_checkpoint, save_checkpoint
 from convergent.nets.datasets import DATASETS, ImageDataset, batches, digits, load_dataset
 from convergent.nets.extraction import collect
 from convergent.nets.models import MODELS, ConvNet, build_model
+from convergent.nets.patches import unit_patches
+from convergent.nets.receptive_field import ReceptiveField, receptive_field
 from convergent.nets.trained import TrainedNetworks, trained_networks
 from convergent.nets.training import checkpoint_paths, default_checkpoints, load_network, train
 
@@ -25,6 +27,7 @@ __all__ = [
     "AlexNet32",
     "ConvNet",
     "ImageDataset",
+    "ReceptiveField",
     "TrainedNetworks",
     "batches",
     "build_model",
@@ -35,9 +38,11 @@ __all__ = [
     "load_checkpoint",
     "load_dataset",
     "load_network",
+    "receptive_field",
     "save_checkpoint",
     "train",
     "trained_networks",
+    "unit_patches",
 ]
 
 del safetensors, torch

@@ -115,7 +115,7 @@ def collect(
     n_batches = 0
     factors = DeviceFactors(torch.device(device)) if on_device and "positions" in views else None
     recorded = recording(networks, correspondence, on_device=factors is not None)
-    with _evaluating(networks, device), recorded as recorders:
+    with evaluating(networks, device), recorded as recorders:
         for batch in source:
             images, batch_labels = _split_batch(batch)
             outputs = _forward(networks, recorders, images, device)
@@ -184,13 +184,13 @@ def _forward(
     for name, network in networks.items():
         own = given
         if isinstance(images, np.ndarray) and given.is_floating_point():
-            own = given.to(_float_dtype(network))
+            own = given.to(float_dtype(network))
         network(own)
         outputs[name] = recorders[name].take(len(images))
     return outputs
 
 
-def _float_dtype(network: nn.Module) -> torch.dtype:
+def float_dtype(network: nn.Module) -> torch.dtype:
     """Return the precision that arrays, which have no torch dtype of their own, are given."""
     for parameter in network.parameters():
         if parameter.is_floating_point():
@@ -226,7 +226,7 @@ def _joined_labels(labels: Any, found: list[NDArray[Any]], n_batches: int) -> An
 
 
 @contextmanager
-def _evaluating(networks: Mapping[str, nn.Module], device: str | torch.device) -> Iterator[None]:
+def evaluating(networks: Mapping[str, nn.Module], device: str | torch.device) -> Iterator[None]:
     """Put networks on a device and into evaluation mode; undo both at the end."""
     with ExitStack() as stack:
         for network in networks.values():

@@ -124,7 +124,7 @@ class LayerOutputs:
         """Return a forward hook that keeps a copy: later modules may work in place."""
 
         def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            tensor = _first_tensor(output)
+            tensor = first_tensor(output)
             if tensor is not None:
                 tensor = tensor.detach()
                 if tensor.dtype in (torch.float16, torch.bfloat16):
@@ -178,7 +178,7 @@ def recording(
         yield recorders
 
 
-def _first_tensor(output: Any) -> torch.Tensor | None:
+def first_tensor(output: Any) -> torch.Tensor | None:
     """Return the first tensor of an output, which may be nested in tuples, lists and mappings."""
     if isinstance(output, torch.Tensor):
         return output
@@ -188,7 +188,7 @@ def _first_tensor(output: Any) -> torch.Tensor | None:
     elif isinstance(output, (tuple, list)):
         values = output
     for value in values:
-        tensor = _first_tensor(value)
+        tensor = first_tensor(value)
         if tensor is not None:
             return tensor
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from convergent import _storage, _validate
 
 FORMAT = "convergent.TopExamples/1"
 _CHUNK = 256
+_SMALL_MAP = 64
+
+# Index of the first largest response in the flattened map, of some images and units of a batch.
+_Places = Callable[[NDArray[np.intp], NDArray[np.intp]], NDArray[np.intp]]
 
 
 class TopExamples:
@@ -128,9 +133,11 @@ class TopExamples:
                 f"`activations` must keep maps of shape {self._map_shape}, got {array.shape[2:]}"
             )
         flat = array.reshape(*array.shape[:2], -1)
-        places = flat.argmax(axis=2)
-        largest = np.take_along_axis(flat, places[..., np.newaxis], axis=2)[..., 0]
-        self.update_largest(largest, places, array.shape[2:])
+        self._take_images(
+            _largest(flat),
+            lambda images, units: flat[images, units].argmax(axis=1),
+            array.shape[2:],
+        )
         return self
 
     def update_largest(
@@ -147,37 +154,37 @@ class TopExamples:
         map_shape : tuple of int
             Height and width of the map; () for a dense layer.
         """
-        with np.errstate(over="ignore"):
-            values = np.asarray(largest).astype(np.float32)
-        _validate.refuse_non_finite(values, "activations")
-        start, n_new = self._next_image, len(values)
-        numbers = np.arange(start, start + n_new, dtype=np.int64)
-        for first in range(0, n_new, _CHUNK):
-            part = slice(first, first + _CHUNK)
-            self._take(values[part], numbers[part], places[part])
-        self._map_shape = tuple(map_shape)
-        self._add_seen([(start, start + n_new)])
+        self._take_images(largest, lambda images, units: places[images, units], map_shape)
 
-    def _take(
-        self, values: NDArray[np.float32], images: NDArray[np.int64], places: NDArray[np.int64]
+    def _take_images(
+        self, largest: NDArray[Any], places: _Places, map_shape: tuple[int, ...]
     ) -> None:
+        with np.errstate(over="ignore"):
+            values = largest.astype(np.float32)
+        _validate.refuse_non_finite(values, "activations")
+        for first in range(0, len(values), _CHUNK):
+            self._take_chunk(values[first : first + _CHUNK], first, places)
+        self._map_shape = tuple(map_shape)
+        self._add_seen([(self._next_image, self._next_image + len(values))])
+
+    def _take_chunk(self, values: NDArray[np.float32], first: int, places: _Places) -> None:
         """Sort in those of a chunk's responses that exceed the last one kept of their unit."""
         if self._values.shape[1] < self._n_top:
             enters = np.ones(values.shape, dtype=bool)
         else:
             enters = values > self._values[:, -1]
-        rows, columns = np.nonzero(enters.T)
+        rows, images = np.nonzero(enters.T)
         if rows.size == 0:
             return
-        units, first, counts = np.unique(rows, return_index=True, return_counts=True)
+        units, starts, counts = np.unique(rows, return_index=True, return_counts=True)
         owner = np.repeat(np.arange(units.size), counts)
-        rank = np.arange(rows.size) - np.repeat(first, counts)
+        rank = np.arange(rows.size) - np.repeat(starts, counts)
         shape = (units.size, int(counts.max()))
         new_values = np.full(shape, -np.inf, dtype=np.float32)
         new_images, new_places = np.zeros((2, *shape), dtype=np.int64)
-        new_values[owner, rank] = values[columns, rows]
-        new_images[owner, rank] = images[columns]
-        new_places[owner, rank] = places[columns, rows]
+        new_values[owner, rank] = values[images, rows]
+        new_images[owner, rank] = images + first + self._next_image
+        new_places[owner, rank] = places(images + first, rows)
         self._replace(units, new_values, new_images, new_places)
 
     def _replace(
@@ -293,3 +300,16 @@ class TopExamples:
         except (KeyError, ValueError, TypeError) as error:
             raise ValueError(f"{path} must hold {FORMAT}: {error}") from error
         return top
+
+
+def _largest(flat: NDArray[Any]) -> NDArray[Any]:
+    """Return the largest value along the last axis, NaN if there is one; NumPy's own is slower."""
+    n_places = flat.shape[2]
+    if n_places < _SMALL_MAP:
+        largest = flat[:, :, 0].copy()
+        for place in range(1, n_places):
+            np.maximum(largest, flat[:, :, place], out=largest)
+        return largest
+    best = flat.argmax(axis=2)[..., np.newaxis]
+    found: NDArray[Any] = np.take_along_axis(flat, best, axis=2)[..., 0]
+    return found
