@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
 import convergent as cv
 from bench import gallery_networks as source
-from bench.gallery_convergent_figures import draw
+from bench.gallery_convergent_figures import draw, layers_with_patches
 from bench.gallery_convergent_tables import print_tables
 from convergent import nets
 from convergent.statistics import UnitPatches
@@ -72,34 +73,60 @@ def accuracies(
 
 def collected(name: str, arguments: argparse.Namespace) -> tuple[cv.Statistics, Patches]:
     """Return statistics and patches of a set of networks, from the work folder where they are there."""
-    folder = arguments.work / f"convergent-{name}-{arguments.images}"
-    layers = SETS[name].layers
     networks = dict(SETS[name].load(arguments))
     pixels, labels = (array[: arguments.images] for array in source.cifar10_pixels("test"))
     images = source.normalised(pixels)
+    folder = folder_of(name, arguments)
     if not cv.Statistics.is_complete(folder / "statistics"):
         accuracies(networks, torch.from_numpy(images), torch.from_numpy(labels))
         start = time.perf_counter()
-        statistics = nets.collect(
-            networks,
-            nets.batches(images, labels, batch_size=100),
-            layers=list(layers),
-            views=("positions",),
-            factor=False,
-            progress=every_tenth_batch,
-        )
+        collect(name, networks, images, labels).save(folder / "statistics")
         print(f"collected in {time.perf_counter() - start:.0f} s")
-        statistics.save(folder / "statistics")
     statistics = cv.Statistics.load(folder / "statistics")
-    return statistics, {}
+    patches: Patches = {}
+    for layer in layers_with_patches(name):
+        patches[layer] = {}
+        for network in networks:
+            path = folder / "patches" / f"{layer}-{network}.npz"
+            if not path.exists():
+                nets.unit_patches(
+                    networks[network],
+                    images,
+                    statistics,
+                    layer,
+                    network_name=network,
+                    pixels=pixels,
+                    deconvolve=True,
+                ).save(path)
+            patches[layer][network] = UnitPatches.load(path)
+    return statistics, patches
+
+
+def folder_of(name: str, arguments: argparse.Namespace) -> Path:
+    """Return where statistics, patches and comparison of a set are kept."""
+    folder: Path = arguments.work / f"convergent-{name}-{arguments.images}"
+    return folder
+
+
+def collect(
+    name: str, networks: dict[str, nn.Module], images: np.ndarray, labels: np.ndarray
+) -> cv.Statistics:
+    """Collect all positions of a set's layers in one pass."""
+    return nets.collect(
+        networks,
+        nets.batches(images, labels, batch_size=100),
+        layers=list(SETS[name].layers),
+        views=("positions",),
+        factor=False,
+        progress=every_tenth_batch,
+    )
 
 
 def compared(name: str, statistics: cv.Statistics, arguments: argparse.Namespace) -> Study:
     """Compare every pair of networks with the measures of Li et al."""
     start = time.perf_counter()
-    folder = arguments.work / f"convergent-{name}-{arguments.images}"
     settings = CompareSettings(MEASURES)
-    study = compare(statistics, settings=settings, out=folder / "comparison")
+    study = compare(statistics, settings=settings, out=folder_of(name, arguments) / "comparison")
     print(f"compared in {time.perf_counter() - start:.0f} s")
     for problem in study.problems:
         print(f"problem: {problem.task}: {problem.reason}")

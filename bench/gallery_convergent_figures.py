@@ -21,9 +21,9 @@ Patches = Mapping[str, Mapping[str, UnitPatches]]
 STUDY_FIGURES: dict[str, tuple[str, ...]] = {
     "alexnet": (
         "match_curves", "mean_matches", "mapping_overview", "prediction_losses", "mean_activations",
-        "recurring_units", "group_curves",
+        "recurring_units", "group_similarity",
     ),
-    "vgg11": ("match_curves", "mean_matches", "mapping_overview", "group_curves"),
+    "vgg11": ("match_curves", "mean_matches", "mapping_overview", "group_similarity"),
     "convnet": ("match_curves", "mean_matches"),
 }  # fmt: skip
 """Figures of all layers."""
@@ -42,6 +42,12 @@ LAYER_FIGURES: dict[str, dict[str, tuple[str, ...]]] = {
     "convnet": {"relu1": ("matches", "few_to_one"), "relu2": ("matches",)},
 }  # fmt: skip
 """Figures of single layers, of the first pair of networks."""
+WITH_PATCHES = {"matches", "information", "few_to_one", "groups", "group_tree", "active"}
+
+
+def layers_with_patches(name: str) -> list[str]:
+    """Return the layers of a set that are drawn with image patches."""
+    return [layer for layer, kinds in LAYER_FIGURES[name].items() if WITH_PATCHES & set(kinds)]
 
 
 def draw(name: str, study: Study, patches: Patches, folder: Path) -> None:
@@ -61,6 +67,10 @@ def _layer_figure(
     measure, of_pair = _PAIR_FIGURES.get(kind, ("", None))
     if of_pair is not None:
         return of_pair(study.of(layer, measure)[0])
+    if kind == "blocks":
+        return figures.group_blocks(
+            study.of(layer, "unit_groups")[0], study.of(layer, "correlation")[0]
+        )
     if kind == "active":
         (result,) = study.of(layer, "activations")
         return figures.most_and_least_active(result, patches)
@@ -74,6 +84,7 @@ _PAIR_FIGURES: dict[str, tuple[str, Callable[[TaskResult], Figure]]] = {
     "matrices": ("correlation", figures.correlation_matrices),
     "scatter": ("correlation", figures.activation_scatter),
     "weights": ("sparse_map", figures.mapping_weights),
+    "tree": ("unit_tree", figures.tree_matrix),
 }
 _PICTURES: dict[str, tuple[str, Callable[[TaskResult, UnitPatches, UnitPatches], Figure]]] = {
     "matches": ("correlation", figures.best_and_worst_matches),

@@ -82,3 +82,35 @@ def test_dead_units_are_no_error(compared: study.Study, tmp_path: Path) -> None:
     }
     page = compared.report(tmp_path / "report.html", patches=dead).read_text()
     assert TITLE in page
+
+
+def test_every_figure_with_patches_is_on_the_page(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    causes = random.standard_normal((200, 12))
+    networks = {
+        name: np.maximum(causes @ random.standard_normal((12, n)), 0.0)
+        for name, n in (("first", 10), ("second", 14), ("third", 12))
+    }
+    measures = ["correlation", "mutual_information", "sparse_map", "unit_groups", "activations"]
+    settings = study.CompareSettings(measures, n_groups=2, alpha=0.3)
+    result = study.compare(cv.Statistics.from_arrays(networks), settings=settings)
+    (groups, *_) = result.of("activations", "unit_groups")
+    assert len(groups.arrays["splits"]), "a group must be split, or its tree is not drawn"
+    patches = {
+        "activations": {
+            name: patches_of(name, "activations", x.shape[1]) for name, x in networks.items()
+        }
+    }
+    part = section(result.report(tmp_path / "report.html", patches=patches).read_text())
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", part, re.S)
+    beginnings = (
+        "units of first (above) and the unit of second (below) that each of them agrees with most, by correlation",
+        "units of first (above) and the unit of second (below) that each of them agrees with most, by mutual",
+        "units of second (below) and the few units of first (above)",
+        "groups of units that respond together",
+        "how the largest of the groups that were split came apart",
+        "the most active units of each network on the left",
+    )
+    assert len(captions) == len(beginnings)
+    for caption, beginning in zip(captions, beginnings):
+        assert caption.strip().startswith(f"activations: {beginning}")

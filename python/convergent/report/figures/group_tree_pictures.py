@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from convergent.report.figures.convergent_learning_groups import Tree, splits_of
 from convergent.report.figures.patch_blocks import BLOCK, PITCH, Board, nothing_to_show
 from convergent.report.figures.style import FAINT, INK, shortened, styled
 from convergent.report.figures.unit_groups_pictures import (
@@ -19,9 +20,6 @@ from convergent.study.result import TaskResult
 
 if TYPE_CHECKING:
     from convergent.statistics.patches import UnitPatches
-
-Tree = Mapping[int, Sequence[int]]
-"""Children of each group that was split."""
 
 _ROOT = 0.7
 _LEVEL = 0.45
@@ -85,14 +83,6 @@ def group_tree_pictures(
     )
     board.words(0.08, 0.2, text, 7.5, ha="left", colour=INK)
     return board.figure
-
-
-def splits_of(result: TaskResult) -> Tree:
-    """Return the children of each group that was split; final groups have none."""
-    tree: dict[int, list[int]] = {}
-    for parent, child in result.arrays["splits"]:
-        tree.setdefault(int(parent), []).append(int(child))
-    return tree
 
 
 def _leaf_words(board: Board, group: PicturedGroup, x: float, y: float) -> None:

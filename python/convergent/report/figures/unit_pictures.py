@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from convergent.report.figures.convergent_learning_units import unit_means
 from convergent.report.figures.patch_blocks import (
     BLOCK,
     PITCH,
@@ -224,8 +225,7 @@ def most_and_least_active(
     n_shown : int
         Units at each end; where there are fewer than twice as many, each unit is shown once.
     """
-    networks = result.task.networks
-    means = {name: result.arrays[f"mean_{i}"] for i, name in enumerate(networks)}
+    means = dict(zip(result.task.networks, unit_means(result)))
     ends = {
         name: ends_of_activity(means[name], of_network, n_shown)
         for name, of_network in patches.items()
