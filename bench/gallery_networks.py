@@ -156,9 +156,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "gallery")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--width", type=float, default=0.375)
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rate", type=float, default=0.01, help="first learning rate")
+    parser.add_argument("--rate", type=float, default=0.015, help="first learning rate")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     settings: dict[str, Any] = {
