@@ -95,7 +95,8 @@ def group_hierarchy(groups: TaskResult) -> Figure:
     axes.set_xlim(-0.6, 2.0 * depth + 4.2)
     axes.set_ylim(len(leaves) + (0.4 if n_left_out else -0.4), -0.9)
     if n_left_out:
-        axes.text(2.0 * depth + 0.15, len(leaves) - 0.1, f"and {n_left_out} smaller groups", size=8, va="center")  # fmt: skip
+        text = f"and {n_left_out} smaller groups"
+        axes.text(2.0 * depth + 0.15, len(leaves) - 0.1, text, size=8, va="center")
     a, b = (shortened(name) for name in groups.task.networks)
     handles = [Patch(color=BLUE, label=f"units of {a}"), Patch(color=ORANGE, label=f"units of {b}")]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)

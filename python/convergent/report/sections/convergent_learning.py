@@ -66,12 +66,12 @@ _SIMILARITY = (
     "of networks."
 )
 _BLOCKS = (
-    "{layer}: correlations of the units of {a} and {b}, group by group. Red: respond alike. Green outlines: groups with "
-    "units of both networks; grey: of one network. Units without a group come last."
+    "{layer}: correlations of the units of {a} and {b}, group by group. Red: respond alike. Green outlines: groups "
+    "with units of both networks; grey: of one network. Units without a group come last."
 )
 _HIERARCHY = (
-    "{layer}: how the largest group falls into smaller ones. Boxes and labels: units of {a} + units of {b}; each bar is "
-    "a unit. Parts with both colours are features that both networks have."
+    "{layer}: how the largest group falls into smaller ones. Boxes and labels: units of {a} + units of {b}; each bar "
+    "is a unit. Parts with both colours are features that both networks have."
 )
 _ACTIVITY = (
     "Mean activation of each unit, most active units first, one line a network. Lines that lie on each other mean that "
