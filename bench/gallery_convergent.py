@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +32,9 @@ MEASURES = (
     "recurring_units",
     "sparse_map",
     "unit_tree",
-    "unit_groups",
 )
+GROUPS_OF_UNITS = 0.2
+"""First groups as a share of both networks' units: Li et al. took 40 of 192 and 100 of 512."""
 Patches = dict[str, dict[str, UnitPatches]]
 
 
@@ -123,14 +124,21 @@ def collect(
 
 
 def compared(name: str, statistics: cv.Statistics, arguments: argparse.Namespace) -> Study:
-    """Compare every pair of networks with the measures of Li et al."""
+    """Compare every pair of networks with the measures of Li et al., and group a fifth as many as there are units."""
     start = time.perf_counter()
-    settings = CompareSettings(MEASURES)
-    study = compare(statistics, settings=settings, out=folder_of(name, arguments) / "comparison")
+    folder = folder_of(name, arguments)
+    study = compare(statistics, settings=CompareSettings(MEASURES), out=folder / "comparison")
+    problems, results = list(study.problems), list(study.results)
+    for layer in study.layers:
+        n_groups = round(GROUPS_OF_UNITS * sum(layer.widths[:2]))
+        settings = CompareSettings(["unit_groups"], n_groups=n_groups)
+        grouped = compare(statistics, settings=settings, out=folder / f"groups-{n_groups}")
+        results += grouped.of(layer.name, "unit_groups")
+        problems += [problem for problem in grouped.problems if problem.task.layer == layer.name]
     print(f"compared in {time.perf_counter() - start:.0f} s")
-    for problem in study.problems:
+    for problem in problems:
         print(f"problem: {problem.task}: {problem.reason}")
-    return study
+    return replace(study, results=tuple(results))
 
 
 def main() -> None:

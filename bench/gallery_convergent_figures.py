@@ -16,33 +16,36 @@ from convergent.study import Study, TaskResult
 
 DPI = 110
 _COLOURS = 256
+_LARGE = 150_000
 Patches = Mapping[str, Mapping[str, UnitPatches]]
 
+_OF_LAYERS = (
+    "match_curves", "mean_matches", "mapping_overview", "prediction_losses", "group_similarity",
+    "mean_activations", "recurring_units",
+)  # fmt: skip
+_FIRST = (
+    "matrices", "scatter", "matches", "information", "weights", "few_to_one", "tree", "regions",
+    "groups", "active",
+)  # fmt: skip
+_SECOND = ("matches", "information", "few_to_one", "blocks", "groups", "group_tree", "active")
+
 STUDY_FIGURES: dict[str, tuple[str, ...]] = {
-    "alexnet": (
-        "match_curves", "mean_matches", "mapping_overview", "prediction_losses", "mean_activations",
-        "recurring_units", "group_similarity",
-    ),
-    "vgg11": ("match_curves", "mean_matches", "mapping_overview", "group_similarity"),
-    "convnet": ("match_curves", "mean_matches"),
-}  # fmt: skip
+    "alexnet": _OF_LAYERS,
+    "vgg11": _OF_LAYERS,
+    "convnet": ("match_curves",),
+}
 """Figures of all layers."""
 LAYER_FIGURES: dict[str, dict[str, tuple[str, ...]]] = {
     "alexnet": {
-        "relu1": (
-            "matrices", "scatter", "matches", "information", "weights", "few_to_one", "tree", "blocks", "groups",
-            "active",
-        ),
-        "relu2": ("scatter", "matches", "information", "few_to_one", "groups", "group_tree", "active"),
-        "relu3": ("matches",),
-        "relu4": ("matches",),
-        "relu5": ("matches", "blocks"),
+        "relu1": _FIRST,
+        "relu2": _SECOND,
+        **{f"relu{i}": ("matches",) for i in (3, 4, 5)},
     },
-    "vgg11": {"relu1": ("matches", "few_to_one"), "relu4": ("matches",), "relu8": ("matches",)},
-    "convnet": {"relu1": ("matches", "few_to_one"), "relu2": ("matches",)},
-}  # fmt: skip
+    "vgg11": {f"relu{i}": ("matches",) for i in (2, 4, 6, 8)},
+    "convnet": {"relu1": _FIRST, "relu2": _SECOND},
+}
 """Figures of single layers, of the first pair of networks."""
-WITH_PATCHES = {"matches", "information", "few_to_one", "groups", "group_tree", "active"}
+WITH_PATCHES = {"matches", "information", "few_to_one", "groups", "group_tree", "active", "regions"}
 
 
 def layers_with_patches(name: str) -> list[str]:
@@ -92,16 +95,17 @@ _PICTURES: dict[str, tuple[str, Callable[[TaskResult, UnitPatches, UnitPatches],
     "few_to_one": ("sparse_map", figures.few_to_one),
     "groups": ("unit_groups", figures.group_pictures),
     "group_tree": ("unit_groups", figures.group_tree_pictures),
+    "regions": ("unit_tree", figures.tree_region_pictures),
 }
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG; one with image patches in 256 colours, which takes a third of the bytes."""
+    """Write a PNG; a large one with image patches in 256 colours, which takes a third of the bytes."""
     buffer = io.BytesIO()
     smooth(figure).savefig(buffer, dpi=DPI)
-    if blocks_drawn(figure):
+    if blocks_drawn(figure) and buffer.tell() > _LARGE:
         image = Image.open(buffer).convert("RGB")
-        image = image.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE)
+        image = image.quantize(_COLOURS, method=Image.Quantize.MEDIANCUT)
         image.save(path, optimize=True)
     else:
         path.write_bytes(buffer.getvalue())

@@ -388,6 +388,32 @@ def test_a_tree_of_a_chosen_group_with_few_leaves() -> None:
     assert blocks_drawn(figure) == []
 
 
+def test_branches_of_the_tree_show_their_units_in_its_order() -> None:
+    """Three units and two that share strong weights, far from all others: the branches that are enlarged."""
+    weights = np.zeros((6, 7))  # rows: units of `first`
+    weights[np.ix_([5, 2], [3, 0])] = [[0.9, 0.8], [0.7, 0.75]]
+    weights[np.ix_([1, 4, 0], [6])] = [[0.9], [0.6], [0.5]]
+    tree = cv.unit_tree(weights)
+    result = result_of(
+        "unit_tree", linkage=tree.linkage, leaves=tree.leaves, network=tree.network,
+        merge_similarity=tree.merge_similarity)  # fmt: skip
+    first, second = patches_of("first", 6), patches_of("second", 7)
+    rows = blocks_by_row(figures.tree_region_pictures(result, first, second))
+    shown = []
+    for row in rows:
+        places = [str(image.get_gid()).removeprefix("pixels of ").split(", unit ") for image in row]
+        for image, (name, unit) in zip(row, places):
+            assert_shows([image], {"first": first, "second": second}[name], [int(unit)])
+        shown.append([(name, int(unit)) for name, unit in places])
+    expected = [{("first", 5), ("second", 3), ("first", 2), ("second", 0)}]
+    expected += [{("first", 1), ("second", 6), ("first", 4), ("first", 0)}]
+    assert sorted(map(sorted, shown)) == sorted(map(sorted, expected))
+    order = [("first", k) if k < 6 else ("second", k - 6) for k in tree.leaves.tolist()]
+    for row in shown:
+        start = order.index(row[0])
+        assert order[start : start + len(row)] == row
+
+
 def test_most_and_least_active_units() -> None:
     random = np.random.default_rng(1)
     means = {"first": random.random(12), "second": 30 * random.random(5), "third": np.ones(3)}

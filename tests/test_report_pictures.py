@@ -93,7 +93,14 @@ def test_every_figure_with_patches_is_in_the_section() -> None:
         name: np.maximum(causes @ random.standard_normal((12, n)), 0.0)
         for name, n in (("first", 10), ("second", 14), ("third", 12))
     }
-    measures = ["correlation", "mutual_information", "sparse_map", "unit_groups", "activations"]
+    measures = [
+        "correlation",
+        "mutual_information",
+        "sparse_map",
+        "unit_tree",
+        "unit_groups",
+        "activations",
+    ]
     settings = study.CompareSettings(measures, n_groups=2, alpha=0.3)
     result = study.compare(cv.Statistics.from_arrays(networks), settings=settings)
     (groups, *_) = result.of("activations", "unit_groups")
@@ -111,6 +118,7 @@ def test_every_figure_with_patches_is_in_the_section() -> None:
         "units of first (above) and the unit of second (below) that each of them agrees with most, by correlation",
         "units of first (above) and the unit of second (below) that each of them agrees with most, by mutual",
         "units of second (below) and the few units of first (above)",
+        "the units of two small branches of the tree",
         "groups of units that respond together",
         "how the largest of the groups that were split came apart",
         "the most active units of each network on the left",

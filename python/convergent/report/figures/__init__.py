@@ -32,6 +32,7 @@ from convergent.report.figures.subspace import (
     unit_levels,
 )
 from convergent.report.figures.training import training_curves
+from convergent.report.figures.tree_region_pictures import tree_region_pictures
 from convergent.report.figures.unit_groups_pictures import group_pictures
 from convergent.report.figures.unit_pictures import (
     best_and_worst_matches,
@@ -66,5 +67,6 @@ __all__ = [
     "simple_match_sizes",
     "training_curves",
     "tree_matrix",
+    "tree_region_pictures",
     "unit_levels",
 ]

@@ -162,7 +162,10 @@ def _example(
         board.words(x + BLOCK / 2, top - 0.5 * _LINE, f"unit {unit}", 7.0)
         for row, content in enumerate(contents):
             board.block(networks[0], unit, x, top + row * (BLOCK + 0.04), content)
-        start, end = (x + BLOCK / 2, top + tall), (centre, below - 0.05)
+        start, end = (
+            (x + BLOCK / 2, top + tall),
+            (centre + 0.11 * (k - (len(predictors) - 1) / 2), below - 0.03),
+        )
         board.axes.annotate("", end, start, arrowprops={
             "arrowstyle": "-|>", "color": BLUE if weight > 0 else ORANGE, "linewidth": 1.1,
             "shrinkA": 0, "shrinkB": 0})  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from convergent.report import figures
+from convergent.report.figures.tree_region_pictures import region_units
 from convergent.report.sections.section import Folded, Part, Picture, Section, picture
 from convergent.study.result import TaskResult
 from convergent.study.study import Study
@@ -43,6 +44,10 @@ def _pictures(study: Study, layer: str, patches: Mapping[str, UnitPatches]) -> l
             found.append(picture(figure, _matches_caption(layer, x, y, unit)))
     for result, x, y in _first_pair(study, layer, "sparse_map", patches):
         found.append(picture(figures.few_to_one(result, x, y), _few_to_one_caption(layer, x, y)))
+    for result, x, y in _first_pair(study, layer, "unit_tree", patches):
+        if region_units(result):
+            figure = figures.tree_region_pictures(result, x, y)
+            found.append(picture(figure, _regions_caption(layer, x, y)))
     for result, x, y in _first_pair(study, layer, "unit_groups", patches):
         found.append(picture(figures.group_pictures(result, x, y), _groups_caption(layer, x, y)))
         if len(result.arrays["splits"]):
@@ -78,6 +83,14 @@ def _few_to_one_caption(layer: str, x: UnitPatches, y: UnitPatches) -> str:
         f"{layer}: units of {y.network} (below) and the few units of {x.network} (above) that together predict "
         f"each of them best, with their weights in the sparse map: blue adds, orange takes away. Shown are the "
         f"units for which the last predictor in the row still weighs most. {_grey(x, y)}"
+    )
+
+
+def _regions_caption(layer: str, x: UnitPatches, y: UnitPatches) -> str:
+    return (
+        f"{layer}: the units of two small branches of the tree, those that its figure enlarges, in the tree's order; "
+        f"blue: units of {x.network}, orange: units of {y.network}. Neighbours that look alike are a small set "
+        f"of units that both networks have. {_grey(x, y)}"
     )
 
 
