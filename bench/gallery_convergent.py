@@ -19,7 +19,7 @@ from torch import nn
 
 import convergent as cv
 from bench import gallery_networks as source
-from bench.gallery_convergent_figures import draw, layers_with_patches
+from bench.gallery_convergent_figures import draw, layers_with_patches, shows_all_networks
 from bench.gallery_convergent_tables import print_tables
 from convergent import nets
 from convergent.statistics import UnitPatches
@@ -87,7 +87,8 @@ def collected(name: str, arguments: argparse.Namespace) -> tuple[cv.Statistics, 
     patches: Patches = {}
     for layer in layers_with_patches(name):
         patches[layer] = {}
-        for network in networks:
+        n_shown = len(networks) if shows_all_networks(name, layer) else 2
+        for network in list(networks)[:n_shown]:
             path = folder / "patches" / f"{layer}-{network}.npz"
             if not path.exists():
                 nets.unit_patches(

@@ -53,6 +53,11 @@ def layers_with_patches(name: str) -> list[str]:
     return [layer for layer, kinds in LAYER_FIGURES[name].items() if WITH_PATCHES & set(kinds)]
 
 
+def shows_all_networks(name: str, layer: str) -> bool:
+    """Return whether a layer's figures show patches of more networks than the first pair."""
+    return "active" in LAYER_FIGURES[name][layer]
+
+
 def draw(name: str, study: Study, patches: Patches, folder: Path) -> None:
     """Draw the figures of one set of networks."""
     folder.mkdir(parents=True, exist_ok=True)
