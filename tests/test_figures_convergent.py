@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from convergent.report import figures
@@ -92,6 +93,14 @@ def image(axes: Axes) -> NDArray[Any]:
     return np.ma.filled(np.ma.asarray(found.get_array(), dtype=float), np.nan)
 
 
+def ys(line: Line2D) -> NDArray[np.float64]:
+    return np.asarray(line.get_ydata(), dtype=np.float64)
+
+
+def xs(line: Line2D) -> NDArray[np.float64]:
+    return np.asarray(line.get_xdata(), dtype=np.float64)
+
+
 def words(axes: Axes) -> list[str]:
     return [text.get_text() for text in axes.texts]
 
@@ -142,12 +151,8 @@ def test_figure_3(result: Study) -> None:
     pairs = result.of("conv2", "correlation")
     summaries = [cv.match_summary(pair.arrays["similarity"]) for pair in pairs]
     semi, one = axes.get_lines()[:2]
-    np.testing.assert_allclose(
-        semi.get_ydata(), np.mean([s.sorted_semi for s in summaries], axis=0)
-    )
-    np.testing.assert_allclose(
-        one.get_ydata(), np.mean([s.sorted_one_to_one for s in summaries], axis=0)
-    )
+    np.testing.assert_allclose(ys(semi), np.mean([s.sorted_semi for s in summaries], axis=0))
+    np.testing.assert_allclose(ys(one), np.mean([s.sorted_one_to_one for s in summaries], axis=0))
 
 
 @pytest.mark.parametrize("measure", ["correlation", "mutual_information"])
@@ -158,7 +163,7 @@ def test_figure_4(result: Study, measure: str) -> None:
     for container, quantity in zip(bars, ("mean_semi", "mean_one_to_one")):
         line, _, (ranges,) = container.lines
         values = [result.values(name, measure, quantity) for name in ("conv$1$", "conv2")]
-        np.testing.assert_allclose(line.get_ydata(), [np.mean(v) for v in values])
+        np.testing.assert_allclose(ys(line), [np.mean(v) for v in values])
         ends = [segment[:, 1].tolist() for segment in ranges.get_segments()]
         np.testing.assert_allclose(ends, [[min(v), max(v)] for v in values], atol=1e-12)
 
@@ -171,11 +176,11 @@ def test_losses(result: Study) -> None:
         for line, layer in zip(curves, ("conv$1$", "conv2")):
             pairs = result.of(layer, "sparse_map")
             np.testing.assert_allclose(
-                line.get_ydata(), np.mean([pair.arrays[key] for pair in pairs], axis=0)
+                ys(line), np.mean([pair.arrays[key] for pair in pairs], axis=0)
             )
-            assert list(line.get_xdata()) == [-6.0, -5.0, -4.0, -3.0, chosen, -2.0, -1.0]
+            assert list(xs(line)) == [-6.0, -5.0, -4.0, -3.0, chosen, -2.0, -1.0]
         (dashed,) = (line for line in axes.get_lines() if line.get_gid() == "chosen")
-        assert list(dashed.get_xdata()) == [chosen] * 2
+        assert list(xs(dashed)) == [chosen] * 2
 
 
 @pytest.mark.parametrize(
@@ -273,8 +278,8 @@ def test_figure_s1(result: Study) -> None:
     assert len(panels) == len(pair.arrays["scatter_pairs"]) == 8
     for k, (axes, (x, y)) in enumerate(zip(panels, pair.arrays["scatter_pairs"].tolist())):
         (dots,) = axes.get_lines()
-        np.testing.assert_array_equal(dots.get_xdata(), pair.arrays["scatter_x"][k])
-        np.testing.assert_array_equal(dots.get_ydata(), pair.arrays["scatter_y"][k])
+        np.testing.assert_array_equal(xs(dots), pair.arrays["scatter_x"][k])
+        np.testing.assert_array_equal(ys(dots), pair.arrays["scatter_y"][k])
         assert dots.get_color() == (BLUE if k < 4 else ORANGE)
         assert axes.get_title() == f"r = {pair.arrays['similarity'][x, y]:.2f}"
 
@@ -333,8 +338,8 @@ def test_figure_s9(result: Study) -> None:
     assert len(lines) == 2 * len(pairs)
     for pair, dots, line in zip(pairs, lines[::2], lines[1::2]):
         order = np.argsort(-pair.arrays["between"], kind="stable")
-        np.testing.assert_array_equal(line.get_ydata(), pair.arrays["between"][order])
-        np.testing.assert_array_equal(dots.get_ydata(), pair.arrays["within"][order])
+        np.testing.assert_array_equal(ys(line), pair.arrays["between"][order])
+        np.testing.assert_array_equal(ys(dots), pair.arrays["within"][order])
 
 
 def test_figure_s10(result: Study) -> None:
@@ -342,25 +347,25 @@ def test_figure_s10(result: Study) -> None:
     assert axes.get_yscale() == "log"
     for line, x in zip(axes.get_lines(), networks(0).values()):
         means = np.sort(x.mean(axis=0))[::-1]
-        np.testing.assert_allclose(line.get_ydata(), np.where(means > 0.0, means, np.nan))
+        np.testing.assert_allclose(ys(line), np.where(means > 0.0, means, np.nan))
 
 
 def test_negative_means_are_on_a_linear_axis() -> None:
     x = np.random.default_rng(0).standard_normal((50, 4))
     axes = visible(figures.mean_activations(compared({"l": {"a": x, "b": -x}})))[0]
     assert axes.get_yscale() == "linear"
-    np.testing.assert_allclose(axes.get_lines()[1].get_ydata(), np.sort(-x.mean(axis=0))[::-1])
+    np.testing.assert_allclose(ys(axes.get_lines()[1]), np.sort(-x.mean(axis=0))[::-1])
 
 
 def test_recurring_units(result: Study) -> None:
     (axes,) = visible(figures.recurring_units(result))
     found = [first(result, "recurring_units", name) for name in ("conv$1$", "conv2")]
     counts = [np.concatenate([r.arrays[f"n_networks_{i}"] for i in range(3)]) for r in found]
-    bars = [[bar.get_height() for bar in group] for group in axes.containers]  # type: ignore[attr-defined]
+    bars = [[bar.get_height() for bar in group] for group in axes.containers]
     expected = [[np.mean(c == count) for c in counts] for count in (2, 1, 0)]
     np.testing.assert_allclose(bars, expected)
     (line,) = axes.get_lines()
-    assert list(line.get_ydata()) == [r.scalars["share"] for r in found]
+    assert list(ys(line)) == [r.scalars["share"] for r in found]
     assert found[0].scalars["share"] > 0.2
 
 

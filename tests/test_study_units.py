@@ -166,8 +166,8 @@ def test_trees(result: Study, statistics: cv.Statistics) -> None:
 
 def test_groups(result: Study, statistics: cv.Statistics) -> None:
     found = one(result, "unit_groups", "b", "c")
-    blocks = (correlations(statistics, i, j) for i, j in ((1, 1), (1, 2), (2, 2)))
-    groups = cv.unit_groups(*blocks, threshold=0.2, alpha=LEAST_SPLIT / 20)
+    c_xx, c_xy, c_yy = (correlations(statistics, i, j) for i, j in ((1, 1), (1, 2), (2, 2)))
+    groups = cv.unit_groups(c_xx, c_xy, c_yy, threshold=0.2, alpha=LEAST_SPLIT / 20)
     for name in ("labels_x", "labels_y", "sizes", "between", "within", "eigenvalues", "order"):
         np.testing.assert_array_equal(found.arrays[name], getattr(groups, name))
     expected = [[parent, child] for parent, children in groups.splits for child in children]

@@ -56,6 +56,8 @@ def study_folder(path: str | Path) -> dict[str, Any]:
     trained = sorted(p.parent.name for p in folder.networks.glob("*/metrics.csv"))
     state: dict[str, Any] = {"study": str(folder.root), "networks": trained or ["none"]}
     state["statistics"] = "complete" if Statistics.is_complete(folder.statistics) else "missing"
+    n_patches = len(list(folder.patches.glob("*/*.npz")))
+    state["patches"] = f"{n_patches} layers of networks" if n_patches else "none"
     manifest = folder.comparisons / MANIFEST
     if manifest.exists():
         content = _storage.read_json(manifest, FORMAT)

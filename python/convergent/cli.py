@@ -125,6 +125,8 @@ def _add_collect(commands: Any) -> argparse.ArgumentParser:
         help="layers by name or pattern (default: after each ReLU)",
     )
     parser.add_argument("--device", default="cpu", help="default: cpu")
+    parser.add_argument("--top", type=_count_or_none, default=9, metavar="N",
+                        help="image patches to keep of each unit, 0 for none (default: 9)")  # fmt: skip
     parser.set_defaults(run=run_collect)
     return parser
 
@@ -151,7 +153,7 @@ def _add_compare(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--orders", type=_count, default=CompareSettings().n_orders, metavar="N",
                         help="random orders in which simple matches are searched (default: %(default)s)")  # fmt: skip
     parser.add_argument("--penalties", nargs="+", type=float, default=list(PENALTIES), metavar="P",
-                        help="L1 penalties at which sparse maps are compared (default: 0 and 1e-5 to 1e-1)")  # fmt: skip
+                        help="L1 penalties of the sparse maps (default: 0, 1e-5 to 1e-1)")  # fmt: skip
     parser.add_argument("--penalty", type=float, default=CompareSettings().penalty, metavar="P",
                         help="L1 penalty of the maps that trees and figures show (default: %(default).4g)")  # fmt: skip
     parser.add_argument("--groups", type=_count, metavar="K",
@@ -194,6 +196,10 @@ def _count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
     return value
+
+
+def _count_or_none(text: str) -> int:
+    return 0 if text == "0" else _count(text)
 
 
 def _seeds(text: str) -> list[int]:
@@ -250,7 +256,11 @@ def run_collect(options: argparse.Namespace) -> dict[str, Any]:
 
     with _progress(options) as progress:
         return pipeline.collect(
-            options.study, layers=options.layers, device=options.device, progress=progress
+            options.study,
+            layers=options.layers,
+            device=options.device,
+            n_top=options.top,
+            progress=progress,
         )
 
 

@@ -14,6 +14,7 @@ from convergent.study.comparison import compare as compare_statistics
 from convergent.study.folder import StudyFolder
 from convergent.study.settings import CompareSettings
 from convergent.study.study import Study
+from convergent.study_patches import write_patches
 
 DEFAULT_LAYERS = ("relu*",)
 """Layers that are collected unless others are named: after each rectifier, as the papers do."""
@@ -48,12 +49,14 @@ def collect(
     seeds: Iterable[int] | None = None,
     layers: Sequence[str] | None = None,
     device: str = "cpu",
+    n_top: int = 9,
     progress: ReportProgress = silent,
 ) -> dict[str, Any]:
     """Run the test images through the trained networks once and keep the statistics.
 
     All trained networks of the folder take part, or those of some seeds. Statistics that are there already and come
-    from the same weights and settings are kept.
+    from the same weights and settings are kept. With `n_top` > 0, the patches of images that each unit responds to
+    most are kept, too.
     """
     from convergent import nets
 
@@ -65,29 +68,46 @@ def collect(
         "dataset": trained.dataset,
         "layers": chosen,
     }
-    if Statistics.is_complete(folder.statistics):
-        stored = Statistics.load(folder.statistics)
-        if stored.settings.get("study") == source:
-            return _collected(folder, stored)
-    data = nets.load_dataset(trained.dataset)
-    statistics = nets.collect(
-        trained.load(),
-        nets.batches(data.test_images, data.test_labels),
-        layers=chosen,
-        device=device,
-        progress=progress,
+    statistics = _stored_statistics(folder, source, n_top)
+    if statistics is None:
+        data = nets.load_dataset(trained.dataset)
+        statistics = nets.collect(
+            trained.load(),
+            nets.batches(data.test_images, data.test_labels),
+            layers=chosen,
+            device=device,
+            n_top=n_top,
+            progress=progress,
+        )
+        statistics.settings["study"] = source
+        statistics.save(folder.statistics)
+    write_patches(
+        folder, statistics, trained.load, lambda: nets.load_dataset(trained.dataset), progress
     )
-    statistics.settings["study"] = source
-    statistics.save(folder.statistics)
     return _collected(folder, statistics)
 
 
+def _stored_statistics(
+    folder: StudyFolder, source: dict[str, Any], n_top: int
+) -> Statistics | None:
+    """Return the statistics that are there if they come from the same source."""
+    if not Statistics.is_complete(folder.statistics):
+        return None
+    stored = Statistics.load(folder.statistics)
+    if stored.settings.get("study") != source or stored.settings.get("n_top", 0) != n_top:
+        return None
+    return stored
+
+
 def _collected(folder: StudyFolder, statistics: Statistics) -> dict[str, Any]:
-    return {
+    result: dict[str, Any] = {
         "statistics": str(folder.statistics),
         "networks": list(statistics.networks),
         "layers": list(statistics.layers),
     }
+    if folder.patches.exists():
+        result["patches"] = str(folder.patches)
+    return result
 
 
 def compare(

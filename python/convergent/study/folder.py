@@ -6,6 +6,8 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from convergent import _storage
+
 
 @dataclass(frozen=True, slots=True)
 class StudyFolder:
@@ -32,6 +34,16 @@ class StudyFolder:
     def statistics(self) -> Path:
         """Folder of what the pass over the data kept."""
         return self.root / "statistics"
+
+    @property
+    def patches(self) -> Path:
+        """Folder of the image patches that units respond to most."""
+        return self.root / "patches"
+
+    def patch_file(self, layer: str, network: str) -> Path:
+        """Path of the patches of one layer of one network."""
+        name = f"{_storage.safe_name(network)}.npz"
+        return self.patches / _storage.safe_name(layer) / name
 
     @property
     def comparisons(self) -> Path:

@@ -135,7 +135,7 @@ def correlation_matrices(pair: TaskResult) -> Figure:
         axes.set_ylabel(f"units of {rows}")
         axes.spines[:].set_visible(False)
         for axis in (axes.xaxis, axes.yaxis):
-            axis.get_major_locator().set_params(integer=True, nbins=5)
+            axis.set_major_locator(MaxNLocator(5, integer=True))
     figure.colorbar(image, ax=panels, label="correlation r", shrink=0.8)
     return figure
 

@@ -96,7 +96,8 @@ def ordered_matrix(tree: TaskResult) -> Doubles:
     blocks[:n_rows, n_rows:] = weights
     blocks[n_rows:, :n_rows] = weights.T
     leaves = tree.arrays["leaves"]
-    return blocks[np.ix_(leaves, leaves)]
+    ordered: Doubles = blocks[np.ix_(leaves, leaves)]
+    return ordered
 
 
 def branches_of(tree: TaskResult) -> list[Branch]:
