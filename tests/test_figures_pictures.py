@@ -171,16 +171,33 @@ def test_deconvolutions_stand_beside_the_patches_around_mid_grey() -> None:
     assert patches.deconvolutions is not None
     patches.deconvolutions[0] = 0.0
     patches.deconvolutions[0, 2, 3, 3] = (-4.0, 2.0, 0.0)
+    patches.deconvolutions[0, 8, 7, 7] = 4.0
     pixels, deconvolution = alone(patches, 0, deconvolutions=True)
     np.testing.assert_array_equal(picture(pixels), expected_picture(patches.pixels[0]))
     assert deconvolution.get_extent()[0] > pixels.get_extent()[1]
     assert picture(deconvolution)[3, 2 * 8 + 3].tolist() == [0, 191, MID_GREY]
+    assert picture(deconvolution)[23, 23].tolist() == [255, 255, 255]
     others = picture(deconvolution).reshape(-1, 3)
-    assert np.sum((others != MID_GREY).any(axis=1)) == 1
+    assert np.sum((others != MID_GREY).any(axis=1)) == 2
     patches.deconvolutions[1] = 0.0
     flat = alone(patches, 1, deconvolutions=True)[1]
     assert np.unique(picture(flat)).tolist() == [MID_GREY]
     assert len(alone(patches_of("first", 2), 0, deconvolutions=True)) == 1
+
+
+def test_one_large_value_does_not_hide_a_deconvolution() -> None:
+    patches = patches_of("first", 1, deconvolutions=True)
+    assert patches.deconvolutions is not None
+    patches.deconvolutions[0, :, ::2] = 1.0
+    patches.deconvolutions[0, :, 1::2] = -0.5
+    patches.deconvolutions[0, 4, 4, 4] = 1e6
+    deconvolution = alone(patches, 0, deconvolutions=True)[1]
+    levels = np.unique(picture(deconvolution), return_counts=True)
+    np.testing.assert_array_equal(levels[0], [64, 255])
+    assert levels[1][0] == levels[1][1]
+    patches.deconvolutions[0] *= 1e-30
+    again = alone(patches, 0, deconvolutions=True)[1]
+    np.testing.assert_array_equal(picture(again), picture(deconvolution))
 
 
 def test_missing_patches_leave_their_places_empty() -> None:

@@ -32,6 +32,7 @@ NOTHING = 0.93
 _PIXELS_OF_FIGURE = 200_000  # as noise, still below a megabyte
 _LARGEST_SIDE = 48
 _SMALLEST_SIDE = 8
+_SHOWN_SHARE = 0.99
 
 
 class Board:
@@ -105,8 +106,8 @@ def patch_grid(
     unit : int
         A unit of the network; need not be among ``patches.units``.
     deconvolutions : bool
-        Draw beside them the deconvolutions, where there are any: mid grey is 0, black and white the largest
-        absolute value of the block.
+        Draw beside them the deconvolutions, where there are any: mid grey is 0, black and white the 99th percentile
+        of the block's absolute values above 0, and beyond.
     n_shown : int
         Patches at most, in a square of rows and columns.
 
@@ -142,13 +143,13 @@ def draw_block(
     n_shown: int = MOST_PATCHES,
 ) -> AxesImage | None:
     """Draw one block into the square of `size` at (x, y) of axes whose y points down; an empty frame if unknown."""
-    tiles = tiles_of(patches, unit, content, n_shown)
+    tiles = tiles_of(patches, unit, content, n_shown, side)
     if tiles is None:
         frame = Rectangle((x, y), size, size, fill=False, edgecolor=FAINT, linewidth=0.6)
         axes.add_patch(frame)
         axes.text(x + size / 2, y + size / 2, "–", ha="center", va="center", color=FAINT)
         return None
-    picture, n_columns = mosaic(shrunk(tiles, side))
+    picture, n_columns = mosaic(tiles)
     height, width = (size * length / max(picture.shape[:2]) for length in picture.shape[:2])
     left, top = x + (size - width) / 2, y + (size - height) / 2
     image = axes.imshow(
@@ -179,11 +180,15 @@ def has_pictures(patches: UnitPatches) -> NDArray[np.int64]:
 
 
 def tiles_of(
-    patches: UnitPatches, unit: int, content: Content = "pixels", n_shown: int = MOST_PATCHES
+    patches: UnitPatches,
+    unit: int,
+    content: Content = "pixels",
+    n_shown: int = MOST_PATCHES,
+    side: int = _LARGEST_SIDE,
 ) -> NDArray[np.float64] | None:
     """Return a unit's patches as colours (n, height, width, 3) in [0, 1], strongest first; None if it has none.
 
-    Places between known patches and those that are missing at the end are NaN.
+    Missing patches are NaN. Patches of more than `side` pixels are shrunk.
     """
     places = np.flatnonzero(patches.units == unit)
     source = patches.pixels if content == "pixels" else patches.deconvolutions
@@ -194,6 +199,7 @@ def tiles_of(
         return None
     tiles = np.array(source[places[0]][:n_shown], dtype=np.float64)
     tiles[~known] = np.nan
+    tiles = shrunk(tiles, side)
     if content == "deconvolutions":
         tiles = around_grey(tiles)
     if tiles.shape[-1] != 3:
@@ -202,10 +208,11 @@ def tiles_of(
 
 
 def around_grey(signed: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return signed values as grey levels: 0 is mid grey, the largest absolute value black or white."""
-    largest = np.nanmax(np.abs(signed), initial=0.0)
-    grey: NDArray[np.float64] = 0.5 + 0.5 * signed / (largest if largest > 0.0 else 1.0)
-    return grey
+    """Return signed values as grey levels: 0 is mid grey, what exceeds 99 % of the sizes above 0 black or white."""
+    sizes = np.abs(signed[signed != 0.0])
+    sizes = sizes[np.isfinite(sizes)]
+    scale = float(np.quantile(sizes, _SHOWN_SHARE)) if sizes.size else 1.0
+    return 0.5 + 0.5 * np.clip(signed / scale, -1.0, 1.0)
 
 
 def shrunk(tiles: NDArray[np.float64], side: int) -> NDArray[np.float64]:
