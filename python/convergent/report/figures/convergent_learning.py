@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from convergent.report.figures.style import (
     BLUE,
     FAINT,
     ORANGE,
+    count_units,
     first_of_rows,
     layer_axis,
     layers_width,
@@ -51,7 +51,7 @@ def match_curves(study: Study, measure: str = "correlation") -> Figure:
             axes.axhline(0.5, color=FAINT, linewidth=0.8, linestyle=":")
         axes.set_title(shortened(name))
         axes.set_xlabel("units, best matched first")
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        count_units(axes.xaxis)
     for axes in first_of_rows(panels):
         axes.set_ylabel(_AXIS[measure])
     if names:
@@ -134,8 +134,7 @@ def correlation_matrices(pair: TaskResult) -> Figure:
         axes.set_xlabel(f"units of {columns}")
         axes.set_ylabel(f"units of {rows}")
         axes.spines[:].set_visible(False)
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(MaxNLocator(5, integer=True))
+        count_units(axes.xaxis, axes.yaxis)
     figure.colorbar(image, ax=panels, label="correlation r", shrink=0.8)
     return figure
 

@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from convergent.report.figures.style import (
@@ -15,6 +14,7 @@ from convergent.report.figures.style import (
     GREEN,
     INK,
     ORANGE,
+    count_units,
     first_of_rows,
     nothing_to_draw,
     panel_grid,
@@ -213,12 +213,13 @@ def group_similarity(study: Study) -> Figure:
             axes.plot(ranks, pair.arrays["between"][order], color=BLUE, alpha=strength, linewidth=1.4,
                       marker="." if len(order) < 20 else None, markersize=4,
                       label="between the networks" if k == 0 else None)  # fmt: skip
-        if not any(len(pair.arrays["between"]) for pair in pairs):
-            nothing_to_draw(axes, "no groups")
         axes.set_title(shortened(name))
         axes.set_xlabel("groups, most alike first")
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.set_ylim(-0.03, 1.03)
+        count_units(axes.xaxis)
+        if not any(len(pair.arrays["between"]) for pair in pairs):
+            axes.text(0.5, 0.5, "no groups", transform=axes.transAxes, ha="center", va="center")
+            axes.set_xticks([])
     for axes in first_of_rows(panels):
         axes.set_ylabel("mean correlation")
     if names:

@@ -17,6 +17,7 @@ from convergent.report.figures.style import (
     GREEN,
     INK,
     ORANGE,
+    count_units,
     mean_and_spread,
     panel_grid,
     shortened,
@@ -149,7 +150,14 @@ def _mapping(axes: Axes, study: Study, name: str, left: float, top: float) -> No
         units = layer.widths[study.networks.index(network)]
         axes.text(middle, top + height + 0.13, shortened(name, 14), ha="center", va="center", size=7.5,
                   weight="bold")  # fmt: skip
-        axes.text(middle, top + height + 0.32, f"{units} units", ha="center", va="center", size=7)
+        axes.text(
+            middle,
+            top + height + 0.32,
+            "1 unit" if units == 1 else f"{units} units",
+            ha="center",
+            va="center",
+            size=7,
+        )
     unexplained = 2.0 * study.value(name, "sparse_map", f"loss_at_{study.settings.penalty:g}")
     explained = min(max(1.0 - unexplained, 0.0), 1.0)
     side, up = 0.5, top + 1.07
@@ -189,6 +197,7 @@ def mapping_weights(result: TaskResult) -> Figure:
         image = axes.imshow(matrix, cmap="RdBu_r", vmin=-limit, vmax=limit)
         axes.set_title(title)
         axes.set_xlabel(f"units of {a}, which predict")
+        count_units(axes.xaxis, axes.yaxis)
         axes.spines[:].set_visible(False)
     panels[0].set_ylabel(f"units of {b}, predicted")
     figure.colorbar(image, ax=panels, label="weight", shrink=0.8)

@@ -28,6 +28,7 @@ Indices = NDArray[np.intp]
 
 _ZOOM = (4, 10)
 _SHOWN_ZOOMS = 2
+_SEEN = 120  # a branch is too small to be seen below this part of all leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,10 @@ class Branch:
 def tree_matrix(tree: TaskResult) -> Figure:
     """Draw ``B = [[I, W], [W^T, I]]`` in the order of the tree's leaves, with the tree over it (Figure 7).
 
-    Dark pixels are large weights; negative ones are as white as none. The diagonal has the colours of the networks.
-    Each purple angle is a branch: it spans the leaves that are joined there. Branches without any weight between
-    their two parts are not drawn. Right: two regions of the diagonal, enlarged, with the units' numbers.
+    Dark pixels are large weights (darkness goes with the square root); negative ones are as white as none. The
+    diagonal has the colours of the networks. Each purple angle is a branch: it spans the leaves that are joined there.
+    Branches without any weight between their two parts are not drawn, nor in large layers those of a few leaves.
+    Right: two regions of the diagonal, enlarged, with the units' numbers.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def tree_matrix(tree: TaskResult) -> Figure:
         width_ratios=[1, 1, 0.95],
     )
     limit = _largest_weight(matrix)
-    _draw(axes["matrix"], tree, matrix, branches, limit)
+    _draw(axes["matrix"], tree, matrix, branches, limit, len(matrix) / _SEEN)
     axes["matrix"].set_xlabel("units of both networks, in the tree's order")
     axes["matrix"].set_xticks([])
     axes["matrix"].set_yticks([])
@@ -138,22 +140,34 @@ def _largest_weight(matrix: Doubles) -> float:
 
 
 def _draw(
-    axes: Axes, tree: TaskResult, matrix: Doubles, branches: list[Branch], limit: float
+    axes: Axes,
+    tree: TaskResult,
+    matrix: Doubles,
+    branches: list[Branch],
+    limit: float,
+    least: float,
 ) -> None:
+    """Draw the matrix and over it the branches of at least so many leaves."""
     n_leaves = len(matrix)
-    shown = mpl.colormaps["Greys"](np.clip(matrix / (limit or 1.0), 0.0, 1.0))
+    share = np.clip(matrix / (limit or 1.0), 0.0, 1.0)
+    shown = mpl.colormaps["Greys"](
+        np.sqrt(share)
+    )  # the root, so that small weights are seen at all
     network = tree.arrays["network"][tree.arrays["leaves"]]
     for which, colour in ((0, BLUE), (1, ORANGE)):
         shown[np.flatnonzero(network == which), np.flatnonzero(network == which)] = to_rgba(colour)
     axes.imshow(shown)
-    width = float(np.clip(120.0 / n_leaves, 0.4, 1.6))
     for branch in branches:
-        if branch.similarity > 0.0:
+        if branch.similarity > 0.0 and branch.n_leaves >= least:
             axes.plot([branch.first - 0.5, branch.last + 0.5, branch.last + 0.5],
                       [branch.first - 0.5, branch.first - 0.5, branch.last + 0.5],
-                      color=PURPLE, linewidth=width, zorder=3)  # fmt: skip
+                      color=PURPLE, linewidth=_line_width(n_leaves), zorder=3)  # fmt: skip
     axes.set_xlim(-0.5, n_leaves - 0.5)
     axes.set_ylim(n_leaves - 0.5, -0.5)
+
+
+def _line_width(n_leaves: int) -> float:
+    return float(np.clip(120.0 / n_leaves, 0.4, 1.6))
 
 
 def _enlarge(
@@ -168,12 +182,14 @@ def _enlarge(
 ) -> None:
     """Draw one region of the diagonal with the units' numbers, and frame it in the whole matrix."""
     low, high = region.first, region.last
-    _draw(axes, tree, matrix, [b for b in branches if b.n_leaves <= region.n_leaves], limit)
+    _draw(axes, tree, matrix, [b for b in branches if b.n_leaves <= region.n_leaves], limit, 0)
     network, n_rows = tree.arrays["network"], int(np.sum(tree.arrays["network"] == 0))
     leaves = tree.arrays["leaves"][low : high + 1]
     for place, leaf in zip(range(low, high + 1), leaves.tolist()):
         unit = leaf if network[leaf] == 0 else leaf - n_rows
         axes.text(place, place, str(unit), ha="center", va="center", size=6.5, color="white", zorder=4)  # fmt: skip
+    for line in axes.get_lines():
+        line.set_linewidth(_line_width(region.n_leaves))
     axes.set_xlim(low - 0.7, high + 0.7)
     axes.set_ylim(high + 0.7, low - 0.7)
     axes.set_xticks([])

@@ -8,13 +8,13 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from convergent.report.figures.style import (
     BLUE,
     INK,
     ORANGE,
+    count_units,
     first_of_rows,
     layer_axis,
     layers_width,
@@ -38,7 +38,7 @@ def activation_scatter(pair: TaskResult) -> Figure:
     pairs = pair.arrays.get("scatter_pairs", np.zeros((0, 2), dtype=np.int64))
     figure, panels = panel_grid(len(pairs), 2.35, 2.3)
     if not len(pairs):
-        nothing_to_draw(panels[0], "no activations were kept")
+        nothing_to_draw(panels[0], "no responses to show")
     a, b = (shortened(name, 16) for name in pair.task.networks)
     n_best = int(pair.arrays["scatter_n_best"]) if len(pairs) else 0
     for k, (axes, (unit_x, unit_y)) in enumerate(zip(panels, pairs.tolist())):
@@ -75,7 +75,7 @@ def mean_activations(study: Study) -> Figure:
         axes.set_yscale("log" if logarithmic else "linear")
         axes.set_title(shortened(name))
         axes.set_xlabel("units, most active first")
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        count_units(axes.xaxis)
     for axes in first_of_rows(panels):
         axes.set_ylabel("mean activation")
     if names and len(study.networks) <= _MOST_NAMED:

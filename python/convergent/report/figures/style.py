@@ -11,7 +11,9 @@ from typing import Any, ParamSpec
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 P = ParamSpec("P")
@@ -82,6 +84,12 @@ def last_of_columns(panels: list[Axes]) -> list[Axes]:
     """Return the panels without another one below."""
     n_columns = len({axes.get_subplotspec().colspan.start for axes in panels})  # type: ignore[union-attr]
     return panels[-n_columns:]
+
+
+def count_units(*axes: Axis) -> None:
+    """Let ticks of axes that count units fall on whole numbers only."""
+    for axis in axes:
+        axis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
 
 
 def nothing_to_draw(axes: Axes, why: str) -> None:
