@@ -32,7 +32,7 @@ _SECOND = ("matches", "information", "few_to_one", "blocks", "groups", "group_tr
 STUDY_FIGURES: dict[str, tuple[str, ...]] = {
     "alexnet": _OF_LAYERS,
     "vgg11": _OF_LAYERS,
-    "convnet": ("match_curves",),
+    "convnet": (),
 }
 """Figures of all layers."""
 LAYER_FIGURES: dict[str, dict[str, tuple[str, ...]]] = {

@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+import convergent as cv
 from convergent.study import Study, TaskResult
 from convergent.study.study import LayerSummary
 
 N_SHOWN = 8
+ALPHA = 96 * 10**-2.6
+"""The LASSO's own penalty behind Figure 6 of the paper: 96 units at 10**-2.6."""
 
 
 def print_tables(name: str, study: Study) -> None:
@@ -54,8 +57,23 @@ def _maps(study: Study) -> Mapping[str, Callable[[str], str]]:
     columns["predictors"] = lambda layer: (
         f"{study.value(layer, 'sparse_map', f'predictors_at_{chosen:g}'):.1f}"
     )
+    columns[f"alpha {ALPHA:.2g}"] = lambda layer: "{:.3f}, {:.1f}".format(*_at_alpha(study, layer))
     columns["joined"] = lambda layer: f"{study.value(layer, 'unit_tree', 'joined_share'):.0%}"
     return columns
+
+
+def _at_alpha(study: Study, layer: str) -> tuple[float, float]:
+    """Return loss and predictors at the paper's penalty for one target, whatever the layer's width."""
+    maps = [
+        cv.sparse_map(
+            pair.arrays["within_x"],
+            pair.arrays["similarity"],
+            ALPHA / pair.arrays["similarity"].shape[1],
+            given="correlations",
+        )
+        for pair in study.of(layer, "correlation")
+    ]
+    return float(np.mean([m.loss for m in maps])), float(np.mean([m.mean_predictors for m in maps]))
 
 
 def _groups(study: Study) -> Mapping[str, Callable[[str], str]]:
