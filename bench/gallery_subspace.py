@@ -7,20 +7,15 @@ in $CONVERGENT_SHARED/data; images are lossless JPEG XL, which needs a decoder s
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import os
 import time
-from collections import OrderedDict
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import nn
 
 import convergent as cv
+from bench.gallery_networks import cifar10_pixels, normalised, vgg11s
 from convergent import nets
 from convergent.report import figures
 from convergent.report.figures.simple_matches import sizes_by_epsilon
@@ -28,49 +23,7 @@ from convergent.report.figures.subspace import pooled_levels
 from convergent.study import CompareSettings, Study, compare
 
 ROOT = Path(__file__).resolve().parents[1]
-CHANNELS = (16, "M", 32, "M", 64, 64, "M", 128, 128, "M", 128, 128, "M")
-MEAN, STD = (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)
-SEEDS = range(4)
 FIGURES = ("similarity_over_layers", "similarity_curves", "unit_levels", "simple_match_sizes")
-
-
-def vgg11(weights: Path) -> nn.Module:
-    """Return a network whose rectifiers are called relu1 to relu8."""
-    modules: list[nn.Module] = []
-    n_inputs = 3
-    for width in CHANNELS:
-        if isinstance(width, str):
-            modules.append(nn.MaxPool2d(2))
-            continue
-        convolution = nn.Conv2d(n_inputs, width, 3, padding=1, bias=False)
-        modules += [convolution, nn.BatchNorm2d(width), nn.ReLU()]
-        n_inputs = width
-    modules += [nn.Flatten(), nn.Linear(n_inputs, 10)]
-    network = nn.Sequential(*modules)
-    with np.load(weights) as stored:
-        state = {name: torch.from_numpy(stored[name].astype(np.float32)) for name in stored.files}
-    missing, unexpected = network.load_state_dict(state, strict=False)
-    assert not unexpected
-    assert all(name.endswith("num_batches_tracked") for name in missing), missing
-    rectifiers = iter(range(1, 100))
-    return nn.Sequential(
-        OrderedDict(
-            (f"relu{next(rectifiers)}" if isinstance(module, nn.ReLU) else f"module{i}", module)
-            for i, module in enumerate(modules)
-        )
-    )
-
-
-def cifar10_test(data: Path) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Return the normalised test images (n, 3, 32, 32) and their labels."""
-    spec = importlib.util.spec_from_file_location("load_packed", data / "load_packed.py")
-    assert spec is not None
-    assert spec.loader is not None
-    packed = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(packed)
-    content = packed.load(data / "cifar10_test.npz")
-    images = (content["x"].astype(np.float32) / 255.0 - MEAN) / STD
-    return images.transpose(0, 3, 1, 2).astype(np.float32), content["labels"]
 
 
 def every_tenth_batch(description: str, done: int, total: int) -> None:
@@ -84,15 +37,11 @@ def collected(work: Path, n_images: int) -> cv.Statistics:
     folder = work / f"statistics-{n_images}"
     if cv.Statistics.is_complete(folder):
         return cv.Statistics.load(folder)
-    data = Path(os.environ["CONVERGENT_SHARED"]) / "data"
-    images, labels = cifar10_test(data)
-    networks = {
-        f"seed {seed}": vgg11(data / "nets" / f"cifar10_vgg11bn_w16_seed{seed}.npz")
-        for seed in SEEDS
-    }
+    pixels, labels = cifar10_pixels("test")
+    images = normalised(pixels)
+    networks = vgg11s()
     with torch.inference_mode():
         for name, network in networks.items():
-            network.eval()
             batches = nets.batches(torch.from_numpy(images))
             found = np.concatenate([network(batch).argmax(dim=1).numpy() for batch in batches])
             print(f"{name}: test accuracy {np.mean(found == labels):.3f}")

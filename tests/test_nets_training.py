@@ -305,7 +305,11 @@ def test_load_network(undisturbed: list[Path], tmp_path: Path) -> None:
         ({"seeds": []}, ValueError, "`seeds` must be different numbers, at least one"),
         ({"seeds": [1, 1]}, ValueError, "`seeds` must be different numbers"),
         ({"seeds": [-1]}, ValueError, "`seeds` must be between 0 and"),
-        ({"model": "resnet"}, ValueError, "`model` must be one of 'convnet', got 'resnet'"),
+        (
+            {"model": "resnet"},
+            ValueError,
+            "`model` must be one of 'convnet', 'alexnet32', got 'resnet'",
+        ),
         ({"model": 3}, TypeError, "`model` must be a name or a function, got int"),
         ({"model": list}, TypeError, "`model` must return a torch Module, got list"),
         ({"model_parameters": {}}, ValueError, "`model_parameters` must be None where `model`"),

@@ -68,12 +68,26 @@ def test_parts_are_merged_in_any_order(
     assert_same(merged.update(maps), reference.top_examples(np.concatenate([maps, maps]), n_top))
 
 
-def test_chunks_of_a_large_batch_agree_with_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    maps = np.random.default_rng(0).integers(0, 50, size=(700, 6, 2, 2))
+@pytest.mark.parametrize("size", [(700, 6, 2, 2), (40, 6, 8, 9)])
+def test_chunks_of_a_large_batch_agree_with_small_batches(
+    size: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maps = np.random.default_rng(0).integers(0, 50, size=size)
     whole = TopExamples(6).update(maps)
     assert_same(whole, reference.top_examples(maps, 9))
     monkeypatch.setattr(top_examples, "_CHUNK", 3)
     assert_same(TopExamples(6).update(maps), reference.top_examples(maps, 9))
+
+
+def one_nan(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    array = np.ones(shape)
+    array[1, 1, -1, -1] = np.nan
+    return array
+
+
+def test_nan_in_a_large_map_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"got 1 NaN .* in unit 1"):
+        TopExamples(3).update(one_nan((2, 3, 8, 9)))
 
 
 def test_each_image_counts_once() -> None:
@@ -122,6 +136,7 @@ def test_doubles_that_are_one_float_tie() -> None:
         (np.zeros((2, 3, 4)), "must be .n_images, n_units. or"),
         (np.zeros((0, 3, 4, 5)), "not empty"),
         (np.full((2, 3, 4, 5), np.nan), "`activations` must be finite"),
+        (one_nan((2, 3, 4, 5)), "`activations` must be finite, got 1 NaN .* in unit 1"),
         (np.full((2, 3, 4, 5), np.inf), "`activations` must be finite"),
         (np.full((2, 3, 4, 5), 1e300), "`activations` must be finite"),
         ("text", "must be an array of numbers"),

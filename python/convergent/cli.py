@@ -101,7 +101,8 @@ def _add_train(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="study folder")
     parser.add_argument("--dataset", default="digits", choices=["digits"], help="default: digits")
-    parser.add_argument("--model", default="convnet", choices=["convnet"], help="default: convnet")
+    parser.add_argument("--model", default="convnet", choices=["convnet", "alexnet32"],
+                        help="default: convnet")  # fmt: skip
     parser.add_argument(
         "--seeds", type=_seeds, default=list(range(4)), metavar="SEEDS",
         help="first:end, or numbers with commas (default: 0:4)",
