@@ -426,9 +426,9 @@ def test_branches_of_the_tree_show_their_units_in_its_order() -> None:
     expected += [{("first", 1), ("second", 6), ("first", 4), ("first", 0)}]
     assert sorted(map(sorted, shown)) == sorted(map(sorted, expected))
     order = [("first", k) if k < 6 else ("second", k - 6) for k in tree.leaves.tolist()]
-    for row in shown:
-        start = order.index(row[0])
-        assert order[start : start + len(row)] == row
+    for units in shown:
+        start = order.index(units[0])
+        assert order[start : start + len(units)] == units
 
 
 def test_most_and_least_active_units() -> None:
