@@ -1,8 +1,9 @@
 """Single units of networks on CIFAR-10, compared as by Li et al. (2016): docs/gallery_convergent.md.
 
-``python -m bench.gallery_convergent [--work DIR] [--figures DIR] [--images N] [SET ...]`` for the sets "alexnet",
-trained before by ``python -m bench.gallery_networks``, "vgg11" and "convnet". Images and the other networks are looked
-for in $CONVERGENT_SHARED/data; images are lossless JPEG XL, which needs a decoder such as pylibjxl.
+``python -m bench.gallery_convergent [--work DIR] [--figures DIR] [--images N] [SET ...]`` for the sets "alexnet", trained
+before by ``python -m bench.gallery_networks``, "vgg11" and "convnet", and as controls "untrained_vgg11" and
+"untrained_convnet". Images and trained networks are looked for in $CONVERGENT_SHARED/data; images are lossless JPEG XL,
+which needs a decoder such as pylibjxl.
 """
 
 from __future__ import annotations
@@ -44,14 +45,33 @@ class NetworkSet:
 
     load: Callable[[argparse.Namespace], Mapping[str, nn.Module]]
     layers: tuple[str, ...]
+    measures: tuple[str, ...] = MEASURES
 
 
+def untrained(networks: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+    """Return the networks with the weights that they started from, or others drawn in the same way."""
+    for seed, network in enumerate(networks.values()):
+        torch.manual_seed(seed)
+        for module in network.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear, nn.BatchNorm2d)):
+                module.reset_parameters()
+    return dict(networks)
+
+
+VGG11_LAYERS = tuple(f"relu{i}" for i in range(1, 9))
+CONVNET_LAYERS = ("relu1", "relu2", "relu3")
 SETS = {
     "alexnet": NetworkSet(
         lambda a: source.alexnets(a.work, a.width), tuple(f"relu{i}" for i in range(1, 6))
     ),
-    "vgg11": NetworkSet(lambda a: source.vgg11s(), tuple(f"relu{i}" for i in range(1, 9))),
-    "convnet": NetworkSet(lambda a: source.convnets(), ("relu1", "relu2", "relu3")),
+    "vgg11": NetworkSet(lambda a: source.vgg11s(), VGG11_LAYERS),
+    "convnet": NetworkSet(lambda a: source.convnets(), CONVNET_LAYERS),
+    "untrained_vgg11": NetworkSet(
+        lambda a: untrained(source.vgg11s()), VGG11_LAYERS, ("correlation",)
+    ),
+    "untrained_convnet": NetworkSet(
+        lambda a: untrained(source.convnets()), CONVNET_LAYERS, ("correlation",)
+    ),
 }
 
 
@@ -128,9 +148,11 @@ def compared(name: str, statistics: cv.Statistics, arguments: argparse.Namespace
     """Compare every pair of networks with the measures of Li et al., and group a fifth as many as there are units."""
     start = time.perf_counter()
     folder = folder_of(name, arguments)
-    study = compare(statistics, settings=CompareSettings(MEASURES), out=folder / "comparison")
+    study = compare(
+        statistics, settings=CompareSettings(SETS[name].measures), out=folder / "comparison"
+    )
     problems, results = list(study.problems), list(study.results)
-    for layer in study.layers:
+    for layer in study.layers if "unit_tree" in SETS[name].measures else ():
         n_groups = round(GROUPS_OF_UNITS * sum(layer.widths[:2]))
         settings = CompareSettings(["unit_groups"], n_groups=n_groups)
         grouped = compare(statistics, settings=settings, out=folder / f"groups-{n_groups}")

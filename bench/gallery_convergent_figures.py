@@ -50,7 +50,9 @@ WITH_PATCHES = {"matches", "information", "few_to_one", "groups", "group_tree", 
 
 def layers_with_patches(name: str) -> list[str]:
     """Return the layers of a set that are drawn with image patches."""
-    return [layer for layer, kinds in LAYER_FIGURES[name].items() if WITH_PATCHES & set(kinds)]
+    return [
+        layer for layer, kinds in LAYER_FIGURES.get(name, {}).items() if WITH_PATCHES & set(kinds)
+    ]
 
 
 def shows_all_networks(name: str, layer: str) -> bool:
@@ -61,9 +63,9 @@ def shows_all_networks(name: str, layer: str) -> bool:
 def draw(name: str, study: Study, patches: Patches, folder: Path) -> None:
     """Draw the figures of one set of networks."""
     folder.mkdir(parents=True, exist_ok=True)
-    for kind in STUDY_FIGURES[name]:
+    for kind in STUDY_FIGURES.get(name, ()):
         save(getattr(figures, kind)(study), folder / f"convergent_{name}_{kind}.png")
-    for layer, kinds in LAYER_FIGURES[name].items():
+    for layer, kinds in LAYER_FIGURES.get(name, {}).items():
         for kind in kinds:
             figure = _layer_figure(study, layer, kind, patches.get(layer, {}))
             save(figure, folder / f"convergent_{name}_{layer}_{kind}.png")

@@ -17,12 +17,14 @@ ALPHA = 96 * 10**-2.6
 
 def print_tables(name: str, study: Study) -> None:
     """Print every table of one set of networks."""
-    for title, columns in (
-        ("matches", _matches(study)),
-        ("sparse maps", _maps(study)),
-        ("groups", _groups(study)),
-        ("activity", _activity(study)),
+    for title, measure, columns in (
+        ("matches", "correlation", _matches(study)),
+        ("sparse maps", "sparse_map", _maps(study)),
+        ("groups", "unit_groups", _groups(study)),
+        ("activity", "activations", _activity(study)),
     ):
+        if not study.of(study.layers[0].name, measure):
+            continue
         print(f"\n{name}, {title}\n")
         print(f"| layer | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
         for layer in study.layers:
@@ -42,8 +44,8 @@ def _matches(study: Study) -> Mapping[str, Callable[[str], str]]:
         "agreement": mean("correlation", "agreement"),
         "no match above .5": lambda layer: f"{study.value(layer, 'correlation', 'unmatched'):.0%}",
         "mean semi, nats": mean("mutual_information", "mean_semi"),
-        "same best 8": lambda layer: f"{_same_best(study, layer):.1f}",
-        "same partner": lambda layer: f"{_same_partner(study, layer):.0%}",
+        "same best 8": lambda layer: f"{_mean_shared(study, layer, _same_best):.1f}",
+        "same partner": lambda layer: f"{_mean_shared(study, layer, _same_partner):.0%}",
     }
 
 
@@ -123,13 +125,19 @@ def _best(result: TaskResult) -> list[tuple[int, int]]:
     return [(int(unit), int(partners[unit])) for unit in best]
 
 
-def _same_best(study: Study, layer: str) -> float:
-    """Return how many of the best semi-matches by correlation are among those by mutual information."""
-    pairs = zip(study.of(layer, "correlation"), study.of(layer, "mutual_information"))
-    return float(np.mean([len(set(_best(a)) & set(_best(b))) for a, b in pairs]))
+def _mean_shared(
+    study: Study, layer: str, shared: Callable[[TaskResult, TaskResult], float]
+) -> float:
+    """Return the mean over pairs of what correlation and mutual information share; NaN where one is missing."""
+    pairs = list(zip(study.of(layer, "correlation"), study.of(layer, "mutual_information")))
+    return float(np.mean([shared(a, b) for a, b in pairs])) if pairs else float("nan")
 
 
-def _same_partner(study: Study, layer: str) -> float:
-    """Return the share of units whose best partner is the same by both measures."""
-    pairs = zip(study.of(layer, "correlation"), study.of(layer, "mutual_information"))
-    return float(np.mean([np.mean(a.arrays["semi_y"] == b.arrays["semi_y"]) for a, b in pairs]))
+def _same_best(a: TaskResult, b: TaskResult) -> float:
+    """Return how many of the best semi-matches are the same."""
+    return float(len(set(_best(a)) & set(_best(b))))
+
+
+def _same_partner(a: TaskResult, b: TaskResult) -> float:
+    """Return the share of units whose best partner is the same."""
+    return float(np.mean(a.arrays["semi_y"] == b.arrays["semi_y"]))
