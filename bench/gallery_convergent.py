@@ -1,7 +1,7 @@
 """Single units of networks on CIFAR-10, compared as by Li et al. (2016): docs/gallery_convergent.md.
 
-``python -m bench.gallery_convergent [--work DIR] [--figures DIR] [--images N] [SET ...]`` for the sets "alexnet", trained
-before by ``python -m bench.gallery_networks``, "vgg11" and "convnet", and as controls "untrained_vgg11" and
+``python -m bench.gallery_convergent [--work DIR] [--figures DIR] [--images N] [SET ...]`` for the sets "alexnet",
+trained before by ``python -m bench.gallery_networks``, "vgg11" and "convnet", and as controls "untrained_vgg11" and
 "untrained_convnet". Images and trained networks are looked for in $CONVERGENT_SHARED/data; images are lossless JPEG XL,
 which needs a decoder such as pylibjxl.
 """
