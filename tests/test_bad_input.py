@@ -20,6 +20,8 @@ PAIRS: dict[str, Callable[[Any, Any], Any]] = {
     "max_match": lambda x, y: cv.max_match(x, y, 0.3),
     "matching_similarity": lambda x, y: cv.matching_similarity(x, y, 0.3),
     "inter_rsm": cv.inter_rsm,
+    "sparse_map": lambda x, y: cv.sparse_map(x, y, 0.1),
+    "sparse_map_path": lambda x, y: cv.sparse_map_path(x, y, [0.1]),
     "cka": cv.cka,
     "cka rbf": lambda x, y: cv.cka(x, y, kernel="rbf"),
     "cka debiased": lambda x, y: cv.cka(x, y, debiased=True),

@@ -15,6 +15,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 import convergent as cv
+from convergent.measures import group_splits
+from convergent.measures.similarity_graph import similarity_graph
 from tests.reference import unit_groups as reference
 
 Matrix = NDArray[Any]
@@ -117,7 +119,7 @@ def test_number_of_groups_follows_the_largest_step(blocks: Blocks, threshold: fl
     if connected:
         inner = weights[np.ix_(connected, connected)]
         values = np.linalg.eigvalsh(reference.laplacian(inner))
-        assert groups.n_groups == reference.gap_count(values, len(parts))
+        assert groups.n_groups == reference.gap_count(values, parts)
     assert_consistent(groups, blocks, threshold)
 
 
@@ -339,3 +341,29 @@ def test_bad_input_is_refused(
     arguments = {"c_xx": GOOD, "c_xy": GOOD, "c_yy": GOOD} | changed
     with pytest.raises(error, match=message):
         cv.unit_groups(**arguments)
+
+
+def test_a_correlation_at_the_threshold_is_no_edge() -> None:
+    assert cv.unit_groups([[1.0]], [[0.25]], [[1.0]], threshold=0.25).n_groups == 0
+    assert cv.unit_groups([[1.0]], [[0.25]], [[1.0]], threshold=0.2499).n_groups == 1
+
+
+def test_rounding_makes_no_edge_of_one_direction() -> None:
+    """A matrix that is symmetric up to rounding counts as its mean with its transpose."""
+    c_xx = [[1.0, 0.25 + 1e-7], [0.25 - 3e-7, 1.0]]
+    groups = cv.unit_groups(c_xx, np.zeros((2, 1)), [[1.0]], threshold=0.25)
+    assert groups.isolated_x.tolist() == [0, 1]
+
+
+def test_an_eigenspace_is_taken_whole() -> None:
+    """All eigenvalues of a complete graph but the first are equal: no two of them are a basis."""
+    graph = similarity_graph(np.ones((5, 5)) - np.eye(5))
+    assert graph.embedding(1).shape == (5, 1)
+    np.testing.assert_allclose(graph.embedding(2) @ graph.embedding(2).T, np.eye(5), atol=1e-12)
+
+
+def test_equal_rows_weigh_as_many_as_they_are() -> None:
+    """Counted once each, the rows 0 and 1 are nearest; ten times, 2.1 is cheaper to add to 1."""
+    points = np.array([[0.0]] * 10 + [[1.0]] * 10 + [[2.1]])
+    found = [part.tolist() for part in group_splits.parts(points, 2, 0)]
+    assert sorted(found) == [list(range(10)), list(range(10, 21))]

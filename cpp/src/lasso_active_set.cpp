@@ -15,7 +15,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 constexpr double kExact = 1e-10;  // violation of |gradient| <= alpha, in parts of alpha
 constexpr Index kPanel = 256;
-constexpr double kDependent = 1e-11;  // squared distance from the span of the active units
+constexpr double kDependent = 1e-13;  // squared distance from the span of the active units
 
 }  // namespace
 
@@ -25,7 +25,8 @@ LassoActiveSet::LassoActiveSet(const Eigen::Ref<const VectorXd>& target,
       target_(target.data(), target.size()),
       weights_(descent.weights),
       gradient_(descent.gradient),
-      is_active_(static_cast<std::size_t>(target.size()), 0) {
+      is_active_(static_cast<std::size_t>(target.size()), 0),
+      is_refused_(static_cast<std::size_t>(target.size()), 0) {
     start_from(descent.weights, stop);
 }
 
@@ -82,7 +83,7 @@ bool LassoActiveSet::factor_at_once(const StopToken& stop) {
     return true;
 }
 
-bool LassoActiveSet::solve(double alpha, const StopToken& stop) {
+void LassoActiveSet::solve(double alpha, const StopToken& stop) {
     steps_left_ = 20 * target_.size() + 200;
     bool fresh = false;
     settle(alpha);
@@ -91,25 +92,25 @@ bool LassoActiveSet::solve(double alpha, const StopToken& stop) {
         const double rounding = 16.0 * kEpsilon * weights_.lpNorm<1>();
         const Index unit = most_violating(alpha + std::max(kExact * alpha, rounding));
         if (unit >= 0) {
-            if (!enter(unit, alpha)) return false;
+            if (!enter(unit, alpha)) is_refused_[static_cast<std::size_t>(unit)] = 1;
             fresh = false;
         } else if (fresh) {
-            return true;
+            return;
         } else {
             recompute_gradient();
             settle(alpha);
             fresh = true;
         }
     }
-    return false;
 }
 
-/// The unit outside of the active set whose |gradient| exceeds the bound most, or -1.
+/// The unit, neither active nor refused, whose |gradient| exceeds the bound most, or -1.
 Index LassoActiveSet::most_violating(double bound) const {
     Index found = -1;
     for (Index j = 0; j < gradient_.size(); ++j) {
         const double size = std::abs(gradient_[j]);
-        if (size > bound && !is_active_[static_cast<std::size_t>(j)]) {
+        const auto unit = static_cast<std::size_t>(j);
+        if (size > bound && !is_active_[unit] && !is_refused_[unit]) {
             bound = size;
             found = j;
         }
@@ -135,8 +136,8 @@ void LassoActiveSet::settle(double alpha) {
 }
 
 /// Lets the unit's weight grow, the active ones following so as to stay stationary, until it is
-/// stationary itself. Active weights that reach zero on the way leave. Returns false if the
-/// objective falls for ever, which takes correlations that contradict each other.
+/// stationary itself. Active weights that reach zero on the way leave. Returns false, the unit's
+/// weight being 0 again, if the objective falls for ever: for rounded correlations it may.
 bool LassoActiveSet::enter(Index unit, double alpha) {
     const double sign = gradient_[unit] > 0.0 ? 1.0 : -1.0;
     while (steps_left_ > 0) {
@@ -148,7 +149,7 @@ bool LassoActiveSet::enter(Index unit, double alpha) {
         const double excess = sign * gradient_[unit] - alpha;
         const double full = pivot > kDependent ? std::max(excess, 0.0) / pivot : kInfinity;
         const double step = std::min(full, step_to_zero(direction));
-        if (step == kInfinity) return false;
+        if (step == kInfinity) break;
         weights_[unit] += step * sign;
         gradient_ -= (step * sign) * c_xx_.col(unit);
         advance(step, direction);
@@ -157,6 +158,9 @@ bool LassoActiveSet::enter(Index unit, double alpha) {
             return true;
         }
     }
+    weights_[unit] = 0.0;
+    recompute_gradient();
+    settle(alpha);
     return false;
 }
 

@@ -18,8 +18,8 @@ class LassoActiveSet {
     LassoActiveSet(const Eigen::Ref<const Eigen::VectorXd>& target, const LassoDescent& descent,
                    const StopToken& stop);
 
-    /// Moves to the optimum at alpha. Returns false if it stopped early.
-    bool solve(double alpha, const StopToken& stop);
+    /// Moves to the optimum at alpha, or as near as rounding and the limit of steps allow.
+    void solve(double alpha, const StopToken& stop);
 
     const Eigen::VectorXd& weights() const { return weights_; }
 
@@ -47,7 +47,7 @@ class LassoActiveSet {
     Eigen::VectorXd weights_, gradient_;
     std::vector<Index> active_;
     std::vector<double> signs_;
-    std::vector<char> is_active_;
+    std::vector<char> is_active_, is_refused_;
     Eigen::MatrixXd
         factor_;  // lower triangular L with L L^T = c_xx on the active set; room to grow
     Index steps_left_ = 0;

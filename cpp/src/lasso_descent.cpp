@@ -4,6 +4,12 @@
 #include <cmath>
 
 namespace convergent {
+namespace {
+
+// Units that repeat an active one stand at alpha but for rounding, and had better stay out.
+constexpr double kTie = 1e-10;
+
+}  // namespace
 
 LassoDescent::LassoDescent(const Eigen::Ref<const Eigen::MatrixXd>& c_xx,
                            const Eigen::Ref<const Eigen::VectorXd>& target)
@@ -17,7 +23,7 @@ void LassoDescent::run(double alpha, double tolerance, int max_passes, const Sto
         double largest = 0.0, moved = 0.0;
         for (Eigen::Index j = 0; j < weights.size(); ++j) {
             const double before = weights[j];
-            if (before == 0.0 && std::abs(gradient[j]) <= alpha) continue;
+            if (before == 0.0 && std::abs(gradient[j]) <= alpha * (1.0 + kTie)) continue;
             const double variance = c_xx(j, j);
             const double pull = gradient[j] + variance * before;
             const double after =

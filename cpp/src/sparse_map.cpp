@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "lasso_active_set.hpp"
@@ -19,47 +21,50 @@ using Eigen::VectorXd;
 constexpr double kPassing = 1e-2, kNear = 1e-3;
 constexpr int kPassingPasses = 10, kNearPasses = 50;
 constexpr double kLeastPassed = 1e-6;
+constexpr double kTolerance = 1e-8;  // relative duality gap
 
-/// Half of the mean squared error, 1/2 (1 - 2 w.c + w.C.w), where gradient = c - C w.
-double loss_of(const VectorXd& target, const VectorXd& weights, const VectorXd& gradient) {
-    return 0.5 * (1.0 - weights.dot(target) - weights.dot(gradient));
-}
-
-/// The duality gap over 1/2. The dual point is the residual, scaled so that no predictor's
-/// correlation with it exceeds alpha; y.r = 1 - w.c and r.r = 2 loss follow from correlations.
-double relative_gap(const VectorXd& target, const VectorXd& weights, const VectorXd& gradient,
-                    double alpha) {
-    const double loss = loss_of(target, weights, gradient);
-    const double unit_by_residual = 1.0 - weights.dot(target);
-    const double steepest = gradient.size() ? gradient.lpNorm<Eigen::Infinity>() : 0.0;
-    double scale = steepest > alpha ? alpha / steepest : 1.0;
-    if (2.0 * loss * scale > unit_by_residual)
-        scale = std::max(0.0, unit_by_residual / (2.0 * loss));
-    const double primal = loss + alpha * weights.lpNorm<1>();
-    return 2.0 * (primal - (scale * unit_by_residual - scale * scale * loss));
-}
-
-/// c - C w, from the non-zero weights.
-VectorXd gradient_of(const Eigen::Ref<const Eigen::MatrixXd>& c_xx, const VectorXd& target,
-                     const VectorXd& weights) {
-    VectorXd gradient = target;
-    for (Index j = 0; j < weights.size(); ++j) {
-        if (weights[j] != 0.0) gradient -= weights[j] * c_xx.col(j);
+/// What is judged: weights, and the gradient c - C w computed afresh from them.
+struct Solution {
+    Solution(const Eigen::Ref<const Eigen::MatrixXd>& c_xx, const VectorXd& target, VectorXd w)
+        : weights(std::move(w)), gradient(target), explained(weights.dot(target)) {
+        for (Index j = 0; j < weights.size(); ++j) {
+            if (weights[j] != 0.0) gradient -= weights[j] * c_xx.col(j);
+        }
+        loss = 0.5 * (1.0 - explained - weights.dot(gradient));
     }
-    return gradient;
-}
 
-/// Weights that no descent from 0 can reach where the loss is nowhere negative.
-bool impossible(const VectorXd& weights, double alpha) {
-    return !(alpha * weights.lpNorm<1>() <= 0.5 * (1.0 + 1e-6));
-}
+    /// The duality gap over 1/2. The dual point is the residual, scaled so that no predictor's
+    /// correlation with it exceeds alpha; y.r = 1 - w.c and r.r = 2 loss follow from correlations.
+    /// Infinite where the loss must be negative, since descent starts at 1/2.
+    double relative_gap(double alpha) const {
+        const double penalty = alpha * weights.lpNorm<1>();
+        if (!(penalty <= 0.5 + 1e-6)) return std::numeric_limits<double>::infinity();
+        const double steepest = gradient.size() ? gradient.lpNorm<Eigen::Infinity>() : 0.0;
+        const double unit_by_residual = 1.0 - explained;
+        double scale = steepest > alpha ? alpha / steepest : 1.0;
+        if (2.0 * loss * scale > unit_by_residual) {
+            scale = std::max(0.0, unit_by_residual / (2.0 * loss));
+        }
+        return 2.0 * std::abs(loss + penalty - scale * (unit_by_residual - scale * loss));
+    }
 
-VectorXd solve(const VectorXd& target, LassoDescent start, double alpha, const StopToken& stop) {
+    VectorXd weights, gradient;
+    double explained, loss;
+};
+
+/// The exact solution; where rounding spoils it, what coordinate descent has, or nothing.
+Solution solve(const Eigen::Ref<const Eigen::MatrixXd>& c_xx, const VectorXd& target,
+               LassoDescent start, double alpha, const StopToken& stop) {
     start.run(alpha, kNear, kNearPasses, stop);
-    LassoActiveSet solution(target, start, stop);
-    solution.solve(alpha, stop);
-    if (impossible(solution.weights(), alpha)) return VectorXd::Zero(target.size());
-    return solution.weights();
+    LassoActiveSet active_set(target, start, stop);
+    active_set.solve(alpha, stop);
+    Solution best(c_xx, target, active_set.weights());
+    if (best.relative_gap(alpha) <= kTolerance) return best;
+    for (const VectorXd& weights : {start.weights, VectorXd(VectorXd::Zero(target.size()))}) {
+        Solution other(c_xx, target, weights);
+        if (!(best.relative_gap(alpha) <= other.relative_gap(alpha))) best = std::move(other);
+    }
+    return best;
 }
 
 /// Solves one target at all alphas, which `falling` lists from the largest on.
@@ -75,12 +80,11 @@ void solve_target(const Eigen::Ref<const Eigen::MatrixXd>& c_xx,
         for (; next > std::max(alphas[k], kLeastPassed); next *= 0.5) {
             path.run(next, kPassing, kPassingPasses, stop);
         }
-        const VectorXd weights = solve(target, path, alphas[k], stop);
-        const VectorXd gradient = gradient_of(c_xx, target, weights);
+        const Solution found = solve(c_xx, target, path, alphas[k], stop);
         const Index place = k * n_y + unit;
-        Eigen::Map<VectorXd>(out.weights + place * n_x, n_x) = weights;
-        out.losses[place] = loss_of(target, weights, gradient);
-        out.gaps[place] = relative_gap(target, weights, gradient, alphas[k]);
+        Eigen::Map<VectorXd>(out.weights + place * n_x, n_x) = found.weights;
+        out.losses[place] = found.loss;
+        out.gaps[place] = found.relative_gap(alphas[k]);
     }
 }
 

@@ -52,14 +52,17 @@ def components(weights: Matrix) -> list[list[int]]:
     return found
 
 
-def gap_count(eigenvalues: Matrix, n_components: int) -> int:
+def gap_count(eigenvalues: Matrix, parts: list[list[int]]) -> int:
     """Return the k with the largest step from the k-th to the next eigenvalue."""
-    n_units = len(eigenvalues)
-    best, best_step = n_components, 1e-9
-    for k in range(max(2, n_components), max(n_units // 2, n_components) + 1):
-        if k < n_units and eigenvalues[k] - eigenvalues[k - 1] > best_step + 1e-12:
-            best, best_step = k, eigenvalues[k] - eigenvalues[k - 1]
-    return best
+    n_units, n_components = len(eigenvalues), len(parts)
+    first = n_components
+    if any(len(part) > n_units / 2 for part in parts):
+        first += 1
+    last = min(max(n_units // 2, n_components), n_units - 1)
+    steps = {k: float(eigenvalues[k] - eigenvalues[k - 1]) for k in range(first, last + 1)}
+    if max(steps.values(), default=0.0) < 1e-9:
+        return n_components
+    return min(k for k, step in steps.items() if step > max(steps.values()) - 1e-9)
 
 
 def embedding_products(weights: Matrix, n_groups: int) -> Matrix:

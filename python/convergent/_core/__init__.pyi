@@ -97,6 +97,9 @@ class Kernels(Protocol):
     def sparse_map(
         self, c_xx: Float64, c_yx: Float64, alphas: Float64, n_threads: int
     ) -> tuple[Float64, Float64, Float64]: ...
+    def paper_descent(
+        self, c_xx: Float64, c_yx: Float64, penalty: float, start: Float64, n_threads: int
+    ) -> Float64: ...
 
 ENVIRONMENT_VARIABLE: str
 level: str

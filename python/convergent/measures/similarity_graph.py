@@ -48,15 +48,18 @@ class SimilarityGraph:
     def gap_count(self) -> int:
         """Return the number of groups after which the eigenvalues make their largest step.
 
-        Looks from the number of components (from 2 if there is one) to half the units.
+        Looks from the number of components to half the units. Where one component has more than
+        half the units, from one more: the step from 0 is nearly always the largest, and would leave
+        that component whole.
         """
         n_components, n_units = len(self.components), self.weights.shape[0]
-        low = max(n_components, 2)
+        low = n_components + int(2 * self.components[0].size > n_units)
         high = max(n_units // 2, n_components)
         steps = np.diff(self.eigenvalues)[low - 1 : high]
         if steps.size == 0 or steps.max() <= self.equal_up_to():
             return n_components
-        return low + int(np.argmax(steps))
+        # Of equal steps the first, whatever the rounding.
+        return low + int(np.argmax(steps >= steps.max() - self.equal_up_to()))
 
 
 def similarity_graph(weights: Doubles) -> SimilarityGraph:

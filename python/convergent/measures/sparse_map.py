@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from convergent import _core, _validate
 from convergent._warnings import ConvergenceWarning
 from convergent.measures.sparse_map_input import DEAD_X, DEAD_Y, MapProblem, map_problem
-from convergent.measures.sparse_map_paper import SIGNIFICANT, paper_descent, paper_start
+from convergent.measures.sparse_map_paper import (
+    SIGNIFICANT,
+    paper_descent,
+    paper_start,
+    refuse_divergence,
+)
 
 Matrix = NDArray[np.float64]
 
@@ -52,7 +57,7 @@ class SparseMap:
     """As given."""
     loss_of_unit: Matrix
     """Half of the mean squared error of each standardised target, shape (n_y,): 1/2 where nothing is
-    predicted, 0 for dead targets."""
+    predicted, 0 for dead targets. Negative only if the correlations contradict each other."""
 
     @property
     def mean_predictors(self) -> float:
@@ -125,8 +130,9 @@ def sparse_map(
         correlations of the units of x with each other, shape (n_x, n_x), and `y` those of the units
         of x with the units of y, shape (n_x, n_y), such as `Moments.correlation` returns.
     penalty : float, at least 0
-        0 is least squares: the solution of least norm, where eigenvalues of `C_xx` below ``n_x *
-        eps * largest`` count as 0. Duplicated units then share their weight.
+        0 is least squares: the solution of least norm, where eigenvalues of `C_xx` below 1e-12 of
+        the largest (``n_x`` times the machine epsilon, if that is more, as for float32
+        correlations) count as 0. Duplicated units then share their weight.
     convention : {"lasso", "paper"}
         ``"lasso"``: the optimum, with real zeros and a duality gap. ``"paper"``: the 4,501 steps of
         gradient descent with momentum behind the published numbers, on expected gradients. They
@@ -139,8 +145,8 @@ def sparse_map(
     start : array of float, shape (n_y, n_x), optional
         For ``"paper"``: weights to start from instead, taken as they are.
     n_threads : int, optional
-        Number of threads of ``"lasso"``; all available processors by default. The result is the
-        same, bit for bit.
+        Number of threads; all available processors by default. The result is the same, bit for
+        bit.
 
     Returns
     -------
@@ -164,8 +170,9 @@ def sparse_map(
         among the ``n_y`` targets, in `loss` too: ``loss_of_unit[alive].mean()`` leaves it out. With
         ``given="correlations"`` a target without any correlation is taken for a constant one.
     ConvergenceWarning
-        If a duality gap is above 1e-8. This takes correlations that no data have, such as rounded
-        ones: then the problem may have no optimum. The weights say where the solver stopped.
+        If a duality gap is above 1e-8: for correlations that no data have, such as rounded ones,
+        where there may be no optimum, or for penalties below about 1e-6, where rounding may hide
+        it if units are almost dependent. The weights are the best that were found.
 
     Notes
     -----
@@ -283,12 +290,13 @@ class _Solver:
     def solve(self, problem: MapProblem, penalties: list[float]) -> list[SparseMap]:
         if self.convention == "lasso":
             return _of_lasso(problem, penalties, self.n_threads)
+        refuse_divergence(problem)
         start = paper_start(problem, self.start, self.seed)
-        return [_of_paper(problem, penalty, start) for penalty in penalties]
+        return [_of_paper(problem, penalty, start, self.n_threads) for penalty in penalties]
 
 
-def _of_paper(problem: MapProblem, penalty: float, start: Matrix) -> SparseMap:
-    weights = paper_descent(problem, penalty, start)
+def _of_paper(problem: MapProblem, penalty: float, start: Matrix, n_threads: int) -> SparseMap:
+    weights = paper_descent(problem, penalty, start, n_threads)
     losses = problem.losses(weights)
     return _sparse_map(weights, losses, penalty, float("nan"), "paper")
 
@@ -332,7 +340,7 @@ def _least_squares(problem: MapProblem) -> tuple[Matrix, float]:
     `c_xx` has no least loss, so the gap is infinite.
     """
     values, vectors = np.linalg.eigh(problem.c_xx)
-    bound = values.size * problem.precision * max(values[-1], 0.0)
+    bound = max(1e-12, values.size * problem.precision) * max(values[-1], 0.0)
     indefinite = values[0] < -bound
     kept = values > bound
     values, basis = values[kept], vectors[:, kept]
@@ -351,8 +359,9 @@ def _warn_of_gaps(maps: list[SparseMap]) -> None:
     worst = max(open_gaps, key=lambda found: found.duality_gap)
     warnings.warn(
         f"the sparse map of penalty {worst.penalty:.4g} has a duality gap of "
-        f"{worst.duality_gap:.2g}, above {TOLERANCE:.0e}: its weights are not optimal (are the "
-        "correlations those of the same examples, unrounded?)",
+        f"{worst.duality_gap:.2g}, above {TOLERANCE:.0e}: its weights are not proved optimal. Either "
+        "the correlations are those of no data (rounded, or of different examples), or the penalty "
+        "is too small for double precision",
         ConvergenceWarning,
         stacklevel=3,
     )

@@ -141,8 +141,10 @@ def unit_groups(
     groups than components, where each of the largest is a group and the last group holds the rest.
 
     *Choice of n_groups*: eigenvalues of the units with an edge; the largest step after the k-th
-    one, k from the number of components (from 2 if there is one) to half these units. Without any
-    such step (all eigenvalues equal, or less than four units) each component is a group.
+    one, k from the number of components to half these units, and from one more component on where
+    one has more than half of them (it would be left whole). Without any such step (all eigenvalues
+    equal, or less than four units) each component is a group. Groups of very different sizes, and
+    units that many others resemble, blur the step: give the number where you know it.
 
     *Splits*: a group of more than ``alpha * (n_x + n_y)`` units (``2 alpha S`` in the paper, with S
     units a network) is split by k-means into as few parts as could be small enough, and these again.

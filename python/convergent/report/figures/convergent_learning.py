@@ -19,6 +19,7 @@ from convergent.report.figures.style import (
     layers_width,
     mean_and_spread,
     panel_grid,
+    pixels,
     shortened,
     styled,
 )
@@ -129,7 +130,7 @@ def correlation_matrices(pair: TaskResult) -> Figure:
         shown = [(within_x, f"within {a}", a, a), (within_y, f"within {b}", b, b), *shown]
     figure, panels = panel_grid(len(shown), 2.62, 2.75)
     for axes, (matrix, title, rows, columns) in zip(panels, shown):
-        image = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
+        image = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1, interpolation=pixels(matrix))
         axes.set_title(title, size=9.5)
         axes.set_xlabel(f"units of {columns}")
         axes.set_ylabel(f"units of {rows}")

@@ -18,6 +18,7 @@ from convergent.report.figures.style import (
     first_of_rows,
     nothing_to_draw,
     panel_grid,
+    pixels,
     shortened,
     styled,
 )
@@ -47,7 +48,8 @@ def group_blocks(groups: TaskResult, correlation: TaskResult) -> Figure:
     order = groups.arrays["order"]
     figure = Figure(figsize=(6.2, 5.4))
     axes = figure.subplots()
-    image = axes.imshow(combined[np.ix_(order, order)], cmap="RdBu_r", vmin=-1, vmax=1)
+    matrix = combined[np.ix_(order, order)]
+    image = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1, interpolation=pixels(matrix))
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
@@ -209,7 +211,7 @@ def group_similarity(study: Study) -> Figure:
             order = np.argsort(-pair.arrays["between"], kind="stable")
             ranks = np.arange(1, len(order) + 1)
             axes.plot(ranks, pair.arrays["within"][order], ".", color=ORANGE, alpha=strength, markersize=4,
-                      markeredgewidth=0, label="within the networks" if k == 0 else None)  # fmt: skip
+                      markeredgewidth=0, rasterized=True, label="within the networks" if k == 0 else None)  # fmt: skip
             axes.plot(ranks, pair.arrays["between"][order], color=BLUE, alpha=strength, linewidth=1.4,
                       marker="." if len(order) < 20 else None, markersize=4,
                       label="between the networks" if k == 0 else None)  # fmt: skip

@@ -20,6 +20,7 @@ from convergent.report.figures.style import (
     count_units,
     mean_and_spread,
     panel_grid,
+    pixels,
     shortened,
     styled,
 )
@@ -194,7 +195,9 @@ def mapping_weights(result: TaskResult) -> Figure:
     )
     image: Any = None
     for axes, (matrix, title) in zip(panels, shown):
-        image = axes.imshow(matrix, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        image = axes.imshow(
+            matrix, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation=pixels(matrix)
+        )
         axes.set_title(title)
         axes.set_xlabel(f"units of {a}, which predict")
         count_units(axes.xaxis, axes.yaxis)

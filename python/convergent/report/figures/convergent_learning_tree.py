@@ -18,6 +18,7 @@ from convergent.report.figures.style import (
     ORANGE,
     PURPLE,
     nothing_to_draw,
+    pixels,
     shortened,
     styled,
 )
@@ -156,7 +157,7 @@ def _draw(
     network = tree.arrays["network"][tree.arrays["leaves"]]
     for which, colour in ((0, BLUE), (1, ORANGE)):
         shown[np.flatnonzero(network == which), np.flatnonzero(network == which)] = to_rgba(colour)
-    axes.imshow(shown)
+    axes.imshow(shown, interpolation=pixels(matrix))
     for branch in branches:
         if branch.similarity > 0.0 and branch.n_leaves >= least:
             axes.plot([branch.first - 0.5, branch.last + 0.5, branch.last + 0.5],

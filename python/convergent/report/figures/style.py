@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 P = ParamSpec("P")
 MOST_COLUMNS = 4
+_FEW_PIXELS = 300
 
 INK = "#1f2933"
 FAINT = "#9aa5b1"
@@ -90,6 +91,11 @@ def count_units(*axes: Axis) -> None:
     """Let ticks of axes that count units fall on whole numbers only."""
     for axis in axes:
         axis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+
+
+def pixels(matrix: NDArray[Any]) -> str:
+    """Return how to draw a matrix: small ones entry by entry, which pages scale themselves, large ones smoothed."""
+    return "none" if max(matrix.shape) <= _FEW_PIXELS else "auto"
 
 
 def nothing_to_draw(axes: Axes, why: str) -> None:
