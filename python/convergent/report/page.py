@@ -15,6 +15,7 @@ from convergent.report.sections import (
     provenance,
     shared_geometry,
     subspace,
+    unit_pictures,
 )
 from convergent.report.sections.section import Section
 from convergent.study.study import Study
@@ -95,6 +96,7 @@ def _sections(
 ) -> list[Section]:
     return [
         *convergent_learning.sections(study),
+        *unit_pictures.sections(study, patches),
         *subspace.sections(study),
         *shared_geometry.sections(study),
         *indexes.sections(study),

@@ -21,7 +21,9 @@ from convergent.report.figures.convergent_learning_units import (
     mean_activations,
     recurring_units,
 )
+from convergent.report.figures.group_tree_pictures import group_tree_pictures
 from convergent.report.figures.indexes import network_matrices
+from convergent.report.figures.patch_blocks import patch_grid
 from convergent.report.figures.shared_geometry import agreement_bars, rsm_panels
 from convergent.report.figures.simple_matches import simple_match_sizes
 from convergent.report.figures.subspace import (
@@ -30,20 +32,33 @@ from convergent.report.figures.subspace import (
     unit_levels,
 )
 from convergent.report.figures.training import training_curves
+from convergent.report.figures.tree_region_pictures import tree_region_pictures
+from convergent.report.figures.unit_groups_pictures import group_pictures
+from convergent.report.figures.unit_pictures import (
+    best_and_worst_matches,
+    few_to_one,
+    most_and_least_active,
+)
 
 __all__ = [
     "activation_scatter",
     "agreement_bars",
+    "best_and_worst_matches",
     "correlation_matrices",
+    "few_to_one",
     "group_blocks",
     "group_hierarchy",
+    "group_pictures",
     "group_similarity",
+    "group_tree_pictures",
     "mapping_overview",
     "mapping_weights",
     "match_curves",
     "mean_activations",
     "mean_matches",
+    "most_and_least_active",
     "network_matrices",
+    "patch_grid",
     "prediction_losses",
     "recurring_units",
     "rsm_panels",
@@ -52,5 +67,6 @@ __all__ = [
     "simple_match_sizes",
     "training_curves",
     "tree_matrix",
+    "tree_region_pictures",
     "unit_levels",
 ]
