@@ -75,4 +75,24 @@ inline double least(const double* values) {
     return lesser(lesser(fold[0], fold[1]), lesser(fold[2], fold[3]));
 }
 
+/// How many of a block of values without NaN are less than each of them.
+inline void count_lesser(const double* values, std::int64_t* n_lesser) {
+    std::int64_t count[kLength] = {};
+    for (std::ptrdiff_t other = 0; other < kLength; ++other) {
+        const double value = values[other];
+        for (std::ptrdiff_t k = 0; k < kLength; ++k) count[k] += value < values[k];
+    }
+    for (std::ptrdiff_t k = 0; k < kLength; ++k) n_lesser[k] = count[k];
+}
+
+/// costs - v of a block, and for each place in a block the least at that place so far.
+template <class Scalar>
+void reduce(const Scalar* row, double factor, const double* v, double* reduced, double* least) {
+    for (std::ptrdiff_t k = 0; k < kLength; ++k) {
+        const double value = factor * double(row[k]) - v[k];
+        reduced[k] = value;
+        least[k] = value < least[k] ? value : least[k];
+    }
+}
+
 }  // namespace convergent::column_blocks

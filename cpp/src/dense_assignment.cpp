@@ -269,6 +269,8 @@ CostSurvey survey(const CostRows<Scalar>& cost, double limit, const StopToken& s
 
 template <class Scalar>
 bool assign_free_rows(const CostRows<Scalar>& cost, Matching& matching, const StopToken& stop) {
+    const auto& columns = matching.column_of_row;
+    if (std::find(columns.begin(), columns.end(), kFree) == columns.end()) return true;
     reduce_rows(cost, matching, stop);
     ShortestPaths<Scalar> paths(cost);
     for (std::int32_t i = 0; i < cost.n_rows; ++i) {
