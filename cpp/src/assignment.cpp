@@ -94,7 +94,7 @@ void reduce_columns(const CostSurvey& found, double rescale, Matching& matching)
     const auto n_columns = std::int32_t(found.least.size());
     for (std::int32_t j = 0; j < n_columns; ++j) {
         matching.v[j] = rescale * found.least[j];
-        const std::int32_t row = found.row_of_least[j];
+        const auto row = std::int32_t(found.row_of_least[j]);
         if (matching.column_of_row[row] == Matching::kFree) matching.join(row, j);
     }
 }

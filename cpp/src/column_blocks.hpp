@@ -42,6 +42,30 @@ bool any_remarkable(const Scalar* row, double factor, double limit, const double
     return n != 0;
 }
 
+/// Lowers the least of the columns so far, and names its row, where row i costs less.
+template <class Scalar>
+void lower_least(const Scalar* row, double factor, std::int64_t i, double* least,
+                 std::int64_t* row_of_least) {
+    double value[kLength];
+    double current[kLength];
+    for (std::ptrdiff_t k = 0; k < kLength; ++k) value[k] = factor * double(row[k]);
+    for (std::ptrdiff_t k = 0; k < kLength; ++k) current[k] = least[k];
+    for (std::ptrdiff_t k = 0; k < kLength; ++k) {
+        row_of_least[k] = value[k] < current[k] ? i : row_of_least[k];
+    }
+    for (std::ptrdiff_t k = 0; k < kLength; ++k) {
+        least[k] = value[k] < current[k] ? value[k] : current[k];
+    }
+}
+
+/// Is any cost NaN, infinite, or beyond the limit?
+template <class Scalar>
+bool any_beyond(const Scalar* row, double factor, double limit) {
+    std::int64_t n = 0;
+    for (std::ptrdiff_t k = 0; k < kLength; ++k) n += !(std::fabs(factor * double(row[k])) <= limit);
+    return n != 0;
+}
+
 /// Lowers the labels to cost - offset where that is less; there also distance = label - v and
 /// row_before = i.
 template <class Scalar>
