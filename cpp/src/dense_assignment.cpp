@@ -247,11 +247,13 @@ CostSurvey survey(const CostRows<Scalar>& cost, double limit, const StopToken& s
         stop.check();
         const Scalar* row = cost.row(i);
         for (std::ptrdiff_t begin = 0; begin < cost.n_columns; begin += column_blocks::kLength) {
+            column_blocks::fetch_ahead(row + begin);
             double* least = &found.least[begin];
             std::int64_t* row_of_least = &found.row_of_least[begin];
             const std::ptrdiff_t length = std::min(column_blocks::kLength, cost.n_columns - begin);
             if (length == column_blocks::kLength) {
-                if (!column_blocks::any_remarkable(row + begin, cost.factor, limit, least)) continue;
+                if (!column_blocks::any_remarkable(row + begin, cost.factor, limit, least))
+                    continue;
                 if (!column_blocks::any_beyond(row + begin, cost.factor, limit)) {
                     column_blocks::lower_least(row + begin, cost.factor, i, least, row_of_least);
                     continue;

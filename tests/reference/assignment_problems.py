@@ -34,7 +34,8 @@ def pearson(x: Matrix, y: Matrix) -> Matrix:
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     norms = np.outer(np.linalg.norm(x, axis=0), np.linalg.norm(y, axis=0))
     correlations: Matrix = np.zeros(norms.shape)
-    return np.divide(x.T @ y, norms, out=correlations, where=norms > 0)
+    np.divide(x.T @ y, norms, out=correlations, where=norms > 0)
+    return correlations
 
 
 def networks(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> Matrix:
