@@ -118,6 +118,27 @@ def test_planted_assignment_is_found(seed: int, level: str) -> None:
     assert row_duals.sum() + column_duals.sum() == u.sum() + v.sum()
 
 
+@pytest.mark.parametrize("n_late", [1, 3])
+@pytest.mark.parametrize("n_before", [30, 200, 360])
+def test_a_row_whose_column_is_far_down_its_list(n_before: int, n_late: int, level: str) -> None:
+    # Late rows find n_before columns cheaper than the one they must take; those belong to pairs of
+    # rows that have nothing else. Equal costs keep the prices where they are, so that the lists of
+    # the late rows have to grow.
+    n = 400
+    rng = np.random.default_rng(n_before)
+    cost = 10.0 + rng.random((n, n + 1))
+    for first in range(n_late, n - 1, 2):
+        cost[first : first + 2, first : first + 2] = 0.0
+    for late in range(n_late):
+        cost[late, n_late : n_late + n_before] = 1e-3 * np.repeat(np.arange(n_before // 2), 2)
+        cost[late, late] = 0.5
+    rows, columns = rng.permutation(n), rng.permutation(n + 1)
+    shuffled = cost[rows][:, columns]
+    assert_optimal(shuffled)
+    chosen = columns[cv.assign(shuffled)[1]]
+    assert all(chosen[rows == late] == late for late in range(n_late))
+
+
 @PATIENT
 @given(
     kind=st.sampled_from(KINDS),
