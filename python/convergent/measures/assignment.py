@@ -107,8 +107,8 @@ def assign(
     float32 and float64 are read where they lie, and computed with in double precision. One copy is
     made of other dtypes (bool, float16 and whole numbers up to 16 bits as float32, all others as
     float64), and one of a matrix whose longer side is not the contiguous one (a tall matrix in C
-    order, a wide one in Fortran order, any with gaps). Other memory: a few vectors, and lists for
-    at most one in sixteen of the entries, mostly far fewer.
+    order, a wide one in Fortran order, any with gaps). Other memory: a few vectors, and lists of
+    the cheapest entries, which take a fraction of what the matrix does.
 
     References
     ----------
