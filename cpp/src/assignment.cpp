@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "dense_assignment.hpp"
+#include "sparse_assignment.hpp"
 
 namespace convergent {
 
@@ -14,6 +15,9 @@ namespace {
 // Prices, distances and labels are sums of fewer than 2^4 n costs; beyond this exponent the sums
 // could overflow.
 constexpr int kMaxExponent = 1010;
+
+// With fewer columns, lists of candidates are no shorter work than rows.
+constexpr std::ptrdiff_t kLeastForCandidates = 320;
 
 template <class Scalar>
 CostMatrix<Scalar> transposed(const CostMatrix<Scalar>& cost) {
@@ -42,16 +46,55 @@ std::vector<Scalar> packed(const CostMatrix<Scalar>& cost, const StopToken& stop
     return copy;
 }
 
+// The mean of some costs all over the matrix.
+template <class Scalar>
+double sample_mean(const CostRows<Scalar>& cost) {
+    constexpr std::ptrdiff_t kMost = 256;
+    double sum = 0.0;
+    std::ptrdiff_t n = 0;
+    for (std::ptrdiff_t k = 0; k < std::min(kMost, cost.n_rows); ++k) {
+        const double value =
+            cost.at(k * cost.n_rows / kMost % cost.n_rows, k * 31 % cost.n_columns);
+        if (!std::isfinite(value)) continue;
+        sum += value / double(kMost);
+        ++n;
+    }
+    return n == 0 ? 0.0 : sum * (double(kMost) / double(n));
+}
+
+// Whether the columns' least costs are the better start for their prices than zero. They are where
+// nearly each is in a row of its own, which then takes the column, and where they differ little.
+// But where dead, duplicate or noisy units are, a column's least cost is not what it is worth: the
+// columns that no row wants would look the cheapest.
+template <class Scalar>
+bool column_minima_help(const CostRows<Scalar>& cost, const CostSurvey& found) {
+    constexpr std::int32_t kMostOfOneRow = 16;
+    const std::size_t n = found.least.size();
+    std::vector<std::int32_t> n_least(n);
+    std::size_t n_rows = 0;
+    std::int32_t n_most = 0;
+    double mean = 0.0;
+    for (std::size_t j = 0; j < n; ++j) {
+        std::int32_t& count = n_least[found.row_of_least[j]];
+        n_rows += count == 0;
+        n_most = std::max(n_most, ++count);
+        mean += found.least[j] / double(n);
+    }
+    if (n_most > kMostOfOneRow || 2 * n_rows < n) return false;
+    if (5 * n_rows >= 4 * n) return true;
+    double deviation = 0.0;
+    for (const double least : found.least) deviation += std::fabs(least - mean) / double(n);
+    return 20.0 * deviation <= sample_mean(cost) - mean;
+}
+
 // Column reduction (Jonker and Volgenant 1987): each column's least cost is its price, and its row
 // takes it. Only for square matrices: of more columns than rows those that stay free must keep the
 // price 0.
-template <class Scalar>
-void reduce_columns(const CostRows<Scalar>& cost, const CostSurvey& found, double rescale,
-                    Matching& matching) {
-    if (cost.n_rows != cost.n_columns) return;
-    for (std::int32_t j = 0; j < cost.n_columns; ++j) {
+void reduce_columns(const CostSurvey& found, double rescale, Matching& matching) {
+    const auto n_columns = std::int32_t(found.least.size());
+    for (std::int32_t j = 0; j < n_columns; ++j) {
         matching.v[j] = rescale * found.least[j];
-        const std::int32_t row = found.row_of_least[j];
+        const auto row = std::int32_t(found.row_of_least[j]);
         if (matching.column_of_row[row] == Matching::kFree) matching.join(row, j);
     }
 }
@@ -82,8 +125,10 @@ AssignmentStatus solve(CostRows<Scalar> cost, Matching& matching, double* u, dou
     }
     const double rescale =
         found.largest > limit ? std::ldexp(1.0, kMaxExponent - 1024 - spare_bits) : 1.0;
+    if (square && column_minima_help(cost, found)) reduce_columns(found, rescale, matching);
     cost.factor *= rescale;
-    reduce_columns(cost, found, rescale, matching);
+    const bool many = cost.n_columns >= kLeastForCandidates && 2 * cost.n_rows > cost.n_columns;
+    if (many) assign_by_candidates(cost, matching, stop);
     if (!assign_free_rows(cost, matching, stop)) return AssignmentStatus::infeasible;
     if (u != nullptr) write_duals(cost, matching, u, v, stop);
     return AssignmentStatus::solved;

@@ -247,19 +247,25 @@ CostSurvey survey(const CostRows<Scalar>& cost, double limit, const StopToken& s
         stop.check();
         const Scalar* row = cost.row(i);
         for (std::ptrdiff_t begin = 0; begin < cost.n_columns; begin += column_blocks::kLength) {
-            const std::ptrdiff_t end = std::min(begin + column_blocks::kLength, cost.n_columns);
-            if (end - begin == column_blocks::kLength &&
-                !column_blocks::any_remarkable(row + begin, cost.factor, limit,
-                                               &found.least[begin])) {
-                continue;
+            column_blocks::fetch_ahead(row + begin);
+            double* least = &found.least[begin];
+            std::int64_t* row_of_least = &found.row_of_least[begin];
+            const std::ptrdiff_t length = std::min(column_blocks::kLength, cost.n_columns - begin);
+            if (length == column_blocks::kLength) {
+                if (!column_blocks::any_remarkable(row + begin, cost.factor, limit, least))
+                    continue;
+                if (!column_blocks::any_beyond(row + begin, cost.factor, limit)) {
+                    column_blocks::lower_least(row + begin, cost.factor, i, least, row_of_least);
+                    continue;
+                }
             }
-            for (std::ptrdiff_t j = begin; j < end; ++j) {
-                const double value = cost.factor * double(row[j]);
+            for (std::ptrdiff_t k = 0; k < length; ++k) {
+                const double value = cost.factor * double(row[begin + k]);
                 if (!(value > -kInfinity)) found.invalid = true;
                 if (std::isfinite(value)) found.largest = std::max(found.largest, std::fabs(value));
-                if (value < found.least[j]) {
-                    found.least[j] = value;
-                    found.row_of_least[j] = std::int32_t(i);
+                if (value < least[k]) {
+                    least[k] = value;
+                    row_of_least[k] = i;
                 }
             }
         }
@@ -269,6 +275,8 @@ CostSurvey survey(const CostRows<Scalar>& cost, double limit, const StopToken& s
 
 template <class Scalar>
 bool assign_free_rows(const CostRows<Scalar>& cost, Matching& matching, const StopToken& stop) {
+    const auto& columns = matching.column_of_row;
+    if (std::find(columns.begin(), columns.end(), kFree) == columns.end()) return true;
     reduce_rows(cost, matching, stop);
     ShortestPaths<Scalar> paths(cost);
     for (std::int32_t i = 0; i < cost.n_rows; ++i) {

@@ -51,7 +51,7 @@ struct CostSurvey {
     bool invalid = false;  ///< there is a NaN or a -inf
     double largest = 0.0;  ///< the largest finite magnitude, if it is above the `limit` asked about
     std::vector<double> least;  ///< of each column; +inf if all of it is forbidden
-    std::vector<std::int32_t>
+    std::vector<std::int64_t>
         row_of_least;  ///< the first such row; kFree if all of the column is forbidden
 };
 

@@ -40,12 +40,15 @@ enum class AssignmentStatus {
 /// are <= 0 (>= 0) and zero where no pair is, so that sum(u) + sum(v) is the total and proves it
 /// least. All of that up to the rounding of sums of costs.
 ///
-/// Jonker and Volgenant (1987) on the dense matrix: column reduction where it is square, augmenting
-/// row reduction with a bound on its work, shortest augmenting paths: O(min^2 max) at worst.
-/// Arithmetic is in double for both scalars. A constant matrix gives the identity.
+/// Jonker and Volgenant (1987): column reduction of square matrices where it helps, augmenting row
+/// reduction with a bound on its work, shortest augmenting paths. On lists of each row's cheapest
+/// columns first, with a bound for the rest of the row, so that every step is that of the whole
+/// matrix; on the whole matrix where lists do not pay: O(min^2 max) at worst. Arithmetic is in
+/// double for both scalars. A constant matrix gives the identity.
 ///
-/// Extra memory: a few vectors, and one copy of the matrix only if its longer side is not the one
-/// that lies contiguously (of a square matrix: if neither side does).
+/// Extra memory: a few vectors; lists of about a tenth of the entries at most, 16 bytes each; and
+/// one copy of the matrix only if its longer side is not the one that lies contiguously (of a
+/// square matrix: if neither side does).
 template <class Scalar>
 AssignmentStatus assign(const CostMatrix<Scalar>& cost, bool maximize,
                         const AssignmentOutput& output, const StopToken& stop);

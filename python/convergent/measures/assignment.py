@@ -97,20 +97,25 @@ def assign(
 
     Notes
     -----
-    Shortest augmenting paths on the dense matrix: time at worst proportional to ``min**2 * max``
-    of the two sides. Of several optimal assignments one is returned, always the same for the same
-    array in the same memory order; a constant matrix gives the identity. An empty matrix has an
-    empty answer.
+    Of each row only the cheapest columns are looked at, with a bound for all others, and the whole
+    row again only where these do not decide; so the answer is exact. Where lists do not pay (ties
+    everywhere, rows that all want the same) the whole matrix is searched: time at worst
+    proportional to ``min**2 * max`` of the two sides. Of several optimal assignments one is
+    returned, always the same for the same array in the same memory order; a constant matrix gives
+    the identity. An empty matrix has an empty answer.
 
     float32 and float64 are read where they lie, and computed with in double precision. One copy is
     made of other dtypes (bool, float16 and whole numbers up to 16 bits as float32, all others as
     float64), and one of a matrix whose longer side is not the contiguous one (a tall matrix in C
-    order, a wide one in Fortran order, any with gaps). Other memory: a few vectors.
+    order, a wide one in Fortran order, any with gaps). Other memory: a few vectors, and lists of
+    the cheapest entries, which take a fraction of what the matrix does.
 
     References
     ----------
     Jonker and Volgenant (1987), "A shortest augmenting path algorithm for dense and sparse linear
     assignment problems", Computing 38.
+    Volgenant (1996), "Linear and semi-assignment problems: a core oriented approach", Computers &
+    Operations Research 23.
 
     Examples
     --------
