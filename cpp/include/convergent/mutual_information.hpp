@@ -36,13 +36,13 @@ bool counts_by_position(const BinCodes& x, const BinCodes& y);
 ///
 /// x, y: the same examples, at least one and fewer than 2^32; n_codes in [1, 256]. Checked here,
 /// the codes too. method: std::invalid_argument if it is positional, and both x and y have units
-/// with too many codes for that. miller_madow: adds (K_x + K_y - K_xy - 1) / (2 n_examples), K being numbers of
-/// bins in use. The result may then be negative; without it, it is at least 0. nats: (n_units_x,
-/// n_units_y) row-major, overwritten; must not alias the inputs. Exactly symmetric under a swap of
-/// x and y, exactly 0 where a unit uses one bin only, and equal to the unit's entropy where x and y
-/// are the same unit: the sums of c ln c are kept in fixed point. Same bits for every n_threads and
-/// every CPU level.
-void mutual_information(const BinCodes& x, const BinCodes& y, bool miller_madow,
-                        CountMethod method, int n_threads, const StopToken& stop, double* nats);
+/// with too many codes for that. miller_madow: adds (K_x + K_y - K_xy - 1) / (2 n_examples), K
+/// being numbers of bins in use. The result may then be negative; without it, it is at least 0.
+/// nats: (n_units_x, n_units_y) row-major, overwritten; must not alias the inputs. Exactly
+/// symmetric under a swap of x and y, exactly 0 where a unit uses one bin only, and equal to the
+/// unit's entropy where x and y are the same unit: the sums of c ln c are kept in fixed point. Same
+/// bits for every n_threads and every CPU level.
+void mutual_information(const BinCodes& x, const BinCodes& y, bool miller_madow, CountMethod method,
+                        int n_threads, const StopToken& stop, double* nats);
 
 }  // namespace convergent
