@@ -124,9 +124,7 @@ def test_counts_beyond_24_bits() -> None:
     x[0, : 2**24 + 9] = 1
     y = np.zeros((1, n_examples), dtype=np.uint8)
     y[0, 5 : 2**24 + 70] = 3
-    np.testing.assert_array_equal(
-        count(x, y, (2, 4), "positional"), count(x, y, (2, 4), "scatter")
-    )
+    np.testing.assert_array_equal(count(x, y, (2, 4), "positional"), count(x, y, (2, 4), "scatter"))
 
 
 @pytest.mark.usefixtures("level")

@@ -180,15 +180,17 @@ bool PositionalCounts::possible(const CountedCodes& y) {
 std::vector<PairTile> PositionalCounts::tiles(int n_threads) const {
     const std::ptrdiff_t wanted = n_threads > 1 ? 4 * static_cast<std::ptrdiff_t>(n_threads) : 1;
     const std::ptrdiff_t n_units = x_.codes.n_units, n_groups = layout_.n_groups();
-    std::ptrdiff_t x_step = std::clamp<std::ptrdiff_t>(n_units, 1, kTileUnits);
+    // Smaller pieces of x than these would have the units of y prepared too often.
+    const std::ptrdiff_t x_pieces = std::max(n_pieces(n_units, kTileUnits),
+                                             std::min(n_pieces(n_units, kTileUnits / 4), wanted));
+    std::ptrdiff_t x_step =
+        std::max<std::ptrdiff_t>(n_pieces(n_units, std::max<std::ptrdiff_t>(x_pieces, 1)), 1);
     std::ptrdiff_t group_step = std::min(kTileGroups, n_groups);
     while (n_pieces(n_units, x_step) * n_pieces(n_groups, group_step) < wanted) {
-        // Units of y are prepared again for each piece of x, which takes less time than the other
-        // way round as long as there are some units.
-        if (x_step > kTileUnits / 4 || (group_step == 1 && x_step > 1)) {
-            x_step = n_pieces(x_step, 2);
-        } else if (group_step > 1) {
+        if (group_step > 1) {
             group_step = n_pieces(group_step, 2);
+        } else if (x_step > 1) {
+            x_step = n_pieces(x_step, 2);
         } else {
             break;
         }
