@@ -1,4 +1,7 @@
-"""Mutual information and correlation between the units of two networks, 60,000 examples."""
+"""Mutual information and correlation between the units of two networks, 60,000 examples.
+
+``CONVERGENT_CPU=x86-64-v3 python -m bench information`` races the AVX2 kernels.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,15 @@ from numpy.typing import NDArray
 
 import convergent as cv
 from bench.harness import Session
+from convergent import _core
 
 N_EXAMPLES = 60_000
 N_CODES = 21
-LIMIT = (
+SCATTER_LIMIT = (
     "two pairs an increment in L1, one increment a cycle: about 0.15 ns a pair-sample at 3.3 GHz"
 )
+# Instructions of a full adder, bits it is done for at once, and how many of them a cycle has.
+ADDERS = {"x86-64-v4": (2, 512, 2), "x86-64-v3": (5, 256, 3), "x86-64-v2": (5, 128, 3)}
 
 Units = NDArray[np.float32]
 
@@ -31,13 +37,13 @@ def run(session: Session) -> None:
             "sklearn mutual_info_score": lambda: _all_pairs(_by_sklearn, *binned),
         },
         _assert_close,
-        limit=LIMIT,
+        limit=SCATTER_LIMIT,
     )
-    _print_per_pair_sample(session, 3, 64)
+    _print_per_pair_sample(session, [64] * 3)
     _race_binning(session)
-    for n_units in (64, 128):
-        for zeros in (0.0, 0.7):
-            _race_all_pairs(session, n_units, zeros)
+    for n_units in (64, 384, 1024) if session.long else (64, 384):
+        for zeros in (0.0, 0.5, 0.7) if n_units == 384 else (0.0,):
+            _race_layers(session, n_units, zeros)
     _race_correlation(session)
 
 
@@ -54,16 +60,46 @@ def _race_binning(session: Session) -> None:
     )
 
 
-def _race_all_pairs(session: Session, n_units: int, zeros: float) -> None:
-    x, y = (cv.bin_units(units) for units in _networks(n_units, zeros))
+def _race_layers(session: Session, n_units: int, zeros: float) -> None:
+    """All pairs of two layers, from codes and from activations; the peers, on codes, do few pairs."""
+    x, y = _networks(n_units, zeros)
+    binned_x, binned_y = cv.bin_units(x), cv.bin_units(y)
+    places = np.random.default_rng(0).integers(0, n_units, (48, 2))
     contenders: dict[str, Callable[[], NDArray[np.float64]]] = {
-        "convergent, 1 thread": lambda: cv.mutual_information(x, y, n_threads=1),
-        "convergent, 2 threads": lambda: cv.mutual_information(x, y, n_threads=2),
-        "np.bincount": lambda: _all_pairs(_by_bincount, x, y),
+        "codes, 1 thread": lambda: cv.mutual_information(binned_x, binned_y, n_threads=1),
+        "codes, 2 threads": lambda: cv.mutual_information(binned_x, binned_y, n_threads=2),
+        "activations, 1 thread": lambda: cv.mutual_information(x, y, n_threads=1),
+        "activations, 2 threads": lambda: cv.mutual_information(x, y, n_threads=2),
+        "np.bincount, 48 pairs": lambda: _some_pairs(_by_bincount, binned_x, binned_y, places),
+        "scikit-learn, 6 pairs": lambda: _some_pairs(_by_sklearn, binned_x, binned_y, places[:6]),
     }
-    title = f"mutual information, {n_units} x {n_units} units, {zeros:.0%} zeros, codes given"
-    session.race(title, contenders, _assert_close, runs=min(session.runs, 3), limit=LIMIT)
-    _print_per_pair_sample(session, len(contenders), n_units**2)
+
+    def check(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> None:
+        expected = ours if theirs.ndim == 2 else ours[tuple(places[: theirs.size].T)]
+        _assert_close(expected, theirs)
+
+    session.race(
+        f"mutual information, {n_units} + {n_units} units, {zeros:.0%} zeros, kernels {_core.level}",
+        contenders,
+        check,
+        runs=min(session.runs, 3),
+        limit=_adder_limit(binned_x, binned_y),
+    )
+    _print_per_pair_sample(session, [n_units**2] * 4 + [48, 6])
+
+
+def _adder_limit(x: cv.BinnedUnits, y: cv.BinnedUnits) -> str:
+    """Say what the adders cost: one full adder for each bit of y and each example listed of x."""
+    counts = [np.bincount(unit, minlength=N_CODES) for unit in x.codes.T]
+    listed = np.mean([1 - count.max() / count.sum() for count in counts])
+    bits = np.mean(y.codes.max(axis=0).astype(int) - y.codes.min(axis=0))
+    instructions, width, a_cycle = ADDERS.get(_core.level, (5, 64, 3))
+    count = listed * bits / width * instructions
+    return (
+        f"a full adder for each of {bits:.1f} bits of a unit of y and {listed:.0%} of the examples: "
+        f"{count:.3f} instructions and {listed * bits / 8:.1f} bytes from L2 a pair-sample; "
+        f"{count / a_cycle / 3.8:.4f} ns with {a_cycle} instructions a cycle at 3.8 GHz"
+    )
 
 
 def _race_correlation(session: Session) -> None:
@@ -109,6 +145,15 @@ def _all_pairs(
     return np.array([[score(a, b) for b in y.codes.T] for a in x.codes.T])
 
 
+def _some_pairs(
+    score: Callable[[NDArray[np.uint8], NDArray[np.uint8]], float],
+    x: cv.BinnedUnits,
+    y: cv.BinnedUnits,
+    places: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    return np.array([score(x.codes[:, i], y.codes[:, j]) for i, j in places])
+
+
 def _by_bincount(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     joint = np.bincount(a.astype(np.intp) * N_CODES + b, minlength=N_CODES**2)
     p = joint.reshape(N_CODES, N_CODES) / a.size
@@ -137,7 +182,13 @@ def _assert_close(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> Non
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
 
 
-def _print_per_pair_sample(session: Session, n_rows: int, n_pairs: int) -> None:
-    for row in session.rows[-n_rows:]:
-        nanoseconds = row.seconds_median / n_pairs / N_EXAMPLES * 1e9
-        print(f"  {row.contender:<34} {nanoseconds:.3f} ns per pair-sample", flush=True)
+def _print_per_pair_sample(session: Session, n_pairs: list[int]) -> None:
+    """Put the last race's contenders, each of which did so many pairs, on one scale."""
+    rows = session.rows[-len(n_pairs) :]
+    scaled = [row.seconds_median / n / N_EXAMPLES * 1e9 for row, n in zip(rows, n_pairs)]
+    for row, nanoseconds in zip(rows, scaled):
+        print(
+            f"  {row.contender:<34} {nanoseconds:.4f} ns per pair-sample   "
+            f"x {nanoseconds / scaled[0]:.1f}",
+            flush=True,
+        )

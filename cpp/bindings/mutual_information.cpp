@@ -1,6 +1,7 @@
 #include "convergent/mutual_information.hpp"
 
 #include <stdexcept>
+#include <string>
 
 #include "border.hpp"
 #include "convergent/binning.hpp"
@@ -34,17 +35,30 @@ BinCodes view_of(const Codes& codes, int n_codes) {
     return {codes.data(), codes.shape(1), codes.shape(0), n_codes};
 }
 
+CountMethod method_of(const std::string& counting) {
+    if (counting == "cheapest") return CountMethod::cheapest;
+    if (counting == "scatter") return CountMethod::scatter;
+    if (counting == "positional") return CountMethod::positional;
+    throw std::invalid_argument("counting must be cheapest, scatter or positional");
+}
+
 py::array_t<double> mutual_information_of(const Codes& x, const Codes& y, int n_codes_x,
-                                          int n_codes_y, bool miller_madow, int n_threads) {
+                                          int n_codes_y, bool miller_madow, int n_threads,
+                                          const std::string& counting) {
+    const CountMethod method = method_of(counting);
     if (n_threads < 1) throw std::invalid_argument("n_threads must be positive");
     const BinCodes x_view = view_of(x, n_codes_x);
     const BinCodes y_view = view_of(y, n_codes_y);
     py::array_t<double> nats({x_view.n_units, y_view.n_units});
     double* nats_out = nats.mutable_data();
     run_interruptible([&](const StopToken& stop) {
-        mutual_information(x_view, y_view, miller_madow, n_threads, stop, nats_out);
+        mutual_information(x_view, y_view, miller_madow, method, n_threads, stop, nats_out);
     });
     return nats;
+}
+
+bool counts_by_position_of(const Codes& x, const Codes& y, int n_codes_x, int n_codes_y) {
+    return counts_by_position(view_of(x, n_codes_x), view_of(y, n_codes_y));
 }
 
 }  // namespace
@@ -60,7 +74,12 @@ void bind_mutual_information(py::module_& m) {
     m.def("mutual_information", &mutual_information_of,
           "Mutual information in nats, (n_units_x, n_units_y), from codes (n_units, n_examples).",
           py::arg("x_codes").noconvert(), py::arg("y_codes").noconvert(), py::arg("n_codes_x"),
-          py::arg("n_codes_y"), py::arg("miller_madow"), py::arg("n_threads"));
+          py::arg("n_codes_y"), py::arg("miller_madow"), py::arg("n_threads"),
+          py::arg("counting") = "cheapest");
+    m.def("counts_by_position", &counts_by_position_of,
+          "Whether the cheapest way of counting is the positional one.",
+          py::arg("x_codes").noconvert(), py::arg("y_codes").noconvert(), py::arg("n_codes_x"),
+          py::arg("n_codes_y"));
 }
 
 }  // namespace convergent::border

@@ -5,18 +5,20 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <stdexcept>
 #include <vector>
 
-#include "order_statistics.hpp"
+#include "bucketed_values.hpp"
 #include "parallel.hpp"
 
 namespace convergent {
 namespace {
 
 constexpr double kZeroBinEnd = 1e-6;
-constexpr std::ptrdiff_t kUnitsAtOnce = 8;
-constexpr std::ptrdiff_t kCodesAtOnce = 256;
+/// A cache line of each example.
+template <class Scalar>
+constexpr std::ptrdiff_t kUnitsAtOnce = 64 / sizeof(Scalar);
 
 /// a * b, rounded: the store keeps the compiler from fusing the product with a sum, which would
 /// give CPU levels with fused multiply-add other edges.
@@ -68,14 +70,12 @@ template <class Scalar>
 class UnitBinner {
  public:
     UnitBinner(std::ptrdiff_t n_examples, int n_bins, BinConvention convention)
-        : n_(n_examples),
-          n_bins_(n_bins),
-          convention_(convention),
-          active_(static_cast<std::size_t>(n_examples) + 1) {}
+        : n_(n_examples), n_bins_(n_bins), convention_(convention), values_(n_examples) {}
 
     /// The distinct interior edges of a unit, ascending.
     const std::vector<double>& find_edges(const Scalar* values) {
-        split(values);
+        values_.assign(values, last_below(kZeroBinEnd));
+        n_low_ = values_.n_low();
         const bool paper = convention_ == BinConvention::paper;
         const std::vector<double> levels =
             paper ? paper_levels(n_bins_)
@@ -96,48 +96,15 @@ class UnitBinner {
         return edges_;
     }
 
-    /// Writes each value's bin: the number of edges below it (paper), or at it or below (authors).
-    void encode(const Scalar* values, std::uint8_t* codes) {
+    /// Writes the bins of the values that find_edges() saw: the number of edges below each (paper),
+    /// or at it or below (authors).
+    void encode(std::uint8_t* codes) {
         thresholds_.clear();
         for (const double edge : edges_) thresholds_.push_back(last_below(edge));
-        std::array<Count, kCodesAtOnce> counts;
-        for (std::ptrdiff_t begin = 0; begin < n_; begin += kCodesAtOnce) {
-            const std::ptrdiff_t n = std::min(kCodesAtOnce, n_ - begin);
-            counts.fill(0);
-            for (const Scalar threshold : thresholds_) {
-                for (std::ptrdiff_t i = 0; i < n; ++i) {
-                    counts[static_cast<std::size_t>(i)] += values[begin + i] > threshold;
-                }
-            }
-            for (std::ptrdiff_t i = 0; i < n; ++i) {
-                codes[begin + i] = static_cast<std::uint8_t>(counts[static_cast<std::size_t>(i)]);
-            }
-        }
+        values_.encode(thresholds_, codes);
     }
 
  private:
-    using Count = std::conditional_t<sizeof(Scalar) == 4, std::int32_t, std::int64_t>;
-
-    /// Splits a unit's values into those at zero, of which the largest is kept, and the active
-    /// ones.
-    void split(const Scalar* values) {
-        const bool paper = convention_ == BinConvention::paper;
-        std::ptrdiff_t n_active = 0;
-        low_max_ = -std::numeric_limits<Scalar>::infinity();
-        active_min_ = std::numeric_limits<Scalar>::infinity();
-        active_max_ = 0;
-        for (std::ptrdiff_t i = 0; i < n_; ++i) {
-            const Scalar value = values[i];
-            const bool active = paper ? value > kZeroBinEnd : value >= kZeroBinEnd;
-            active_[static_cast<std::size_t>(n_active)] = value;
-            n_active += active;
-            low_max_ = std::max(low_max_, active ? low_max_ : value);
-            active_min_ = std::min(active_min_, active ? value : active_min_);
-            active_max_ = std::max(active_max_, active ? value : active_max_);
-        }
-        n_low_ = n_ - n_active;
-    }
-
     /// Makes value_at() right for the order statistics around every quantile.
     void select(const std::vector<double>& levels) {
         ranks_.clear();
@@ -147,13 +114,15 @@ class UnitBinner {
             if (rank + 1 >= n_low_ && rank + 1 < n_) ranks_.push_back(rank + 1 - n_low_);
         }
         std::sort(ranks_.begin(), ranks_.end());
-        if (n_low_ < n_)
-            order_.select(active_.data(), n_ - n_low_, active_min_, active_max_, ranks_);
+        ranks_.erase(std::unique(ranks_.begin(), ranks_.end()), ranks_.end());
+        // The authors' lowest edge may lie among the values at zero.
+        const bool paper = convention_ == BinConvention::paper;
+        values_.select(ranks_, !paper && quantile_place(levels.front(), n_).rank < n_low_);
     }
 
     /// The order statistic of a rank, which is n_low_ - 1 at the least.
     double value_at(std::ptrdiff_t rank) const {
-        return rank < n_low_ ? low_max_ : order_.result()[rank - n_low_];
+        return rank < n_low_ ? values_.low_max() : values_.order_statistic(rank - n_low_);
     }
 
     /// The largest Scalar t such that a value lies beyond the edge if and only if it is greater
@@ -171,31 +140,64 @@ class UnitBinner {
     int n_bins_;
     BinConvention convention_;
     std::ptrdiff_t n_low_ = 0;
-    Scalar low_max_ = 0, active_min_ = 0, active_max_ = 0;
-    std::vector<Scalar> active_;
     std::vector<std::ptrdiff_t> ranks_;
     std::vector<double> edges_;
     std::vector<Scalar> thresholds_;
-    OrderStatistics<Scalar> order_;
+    BucketedValues<Scalar> values_;
 };
 
-/// Copies some units to columns that lie one after the other.
+/// Fetches memory that is wanted soon; rows that lie far apart are not foreseen by the processor.
+inline void fetch([[maybe_unused]] const char* address) {
+#if defined(__GNUC__)
+    __builtin_prefetch(address);
+#endif
+}
+
+/// Copies n_units units of kRows examples to columns that lie column_stride apart. The rows go
+/// through a small array, because writing to many columns one value at a time is slow.
+template <class Scalar, std::ptrdiff_t kRows>
+void copy_rows(const ActivationView<Scalar>& x, const char* row, std::ptrdiff_t n_units,
+               Scalar* columns, std::ptrdiff_t column_stride) {
+    Scalar block[kRows][kUnitsAtOnce<Scalar>];
+    const bool whole_line =
+        n_units == kUnitsAtOnce<Scalar> && x.unit_stride == std::ptrdiff_t{sizeof(Scalar)};
+    for (std::ptrdiff_t i = 0; i < kRows; ++i, row += x.example_stride) {
+        if (whole_line) {
+            std::memcpy(block[i], row, sizeof(block[i]));
+            continue;
+        }
+        for (std::ptrdiff_t u = 0; u < n_units; ++u)
+            std::memcpy(&block[i][u], row + u * x.unit_stride, sizeof(Scalar));
+    }
+    for (std::ptrdiff_t u = 0; u < n_units; ++u) {
+        for (std::ptrdiff_t i = 0; i < kRows; ++i) columns[u * column_stride + i] = block[i][u];
+    }
+}
+
+/// Copies some units to columns that lie column_stride apart.
 template <class Scalar>
 void copy_columns(const ActivationView<Scalar>& x, std::ptrdiff_t first, std::ptrdiff_t n_units,
-                  Scalar* columns) {
+                  Scalar* columns, std::ptrdiff_t column_stride) {
+    constexpr std::ptrdiff_t kRows = 16;
     const char* row = reinterpret_cast<const char*>(x.data) + first * x.unit_stride;
-    for (std::ptrdiff_t i = 0; i < x.n_examples; ++i, row += x.example_stride) {
-        for (std::ptrdiff_t u = 0; u < n_units; ++u) {
-            std::memcpy(columns + u * x.n_examples + i, row + u * x.unit_stride, sizeof(Scalar));
+    std::ptrdiff_t i = 0;
+    for (; i + kRows <= x.n_examples; i += kRows, row += kRows * x.example_stride) {
+        if (i + 3 * kRows <= x.n_examples) {
+            for (std::ptrdiff_t ahead = 2 * kRows; ahead < 3 * kRows; ++ahead)
+                fetch(row + ahead * x.example_stride);
         }
+        copy_rows<Scalar, kRows>(x, row, n_units, columns + i, column_stride);
     }
+    for (; i < x.n_examples; ++i, row += x.example_stride)
+        copy_rows<Scalar, 1>(x, row, n_units, columns + i, column_stride);
 }
 
 void check(std::ptrdiff_t n_examples, int n_bins, BinConvention convention) {
     const int low = convention == BinConvention::paper ? 1 : 2;
     if (n_bins < low || n_bins > low + 254)
         throw std::invalid_argument("the number of bins must fit 8-bit codes");
-    if (n_examples < 1) throw std::invalid_argument("there must be at least one example");
+    if (n_examples < 1 || n_examples > std::numeric_limits<std::uint32_t>::max())
+        throw std::invalid_argument("the number of examples must be between 1 and 2^32 - 1");
 }
 
 }  // namespace
@@ -206,18 +208,22 @@ void bin_units(const ActivationView<Scalar>& x, int n_bins, BinConvention conven
     check(x.n_examples, n_bins, convention);
     const bool columns_lie_together = std::abs(x.example_stride) <= std::abs(x.unit_stride);
     const std::ptrdiff_t even_share = (x.n_units + n_threads - 1) / n_threads;
-    const std::ptrdiff_t step = columns_lie_together ? 1 : std::min(kUnitsAtOnce, even_share);
+    const std::ptrdiff_t step =
+        columns_lie_together ? 1 : std::min(kUnitsAtOnce<Scalar>, even_share);
+    // Columns whose distance is a power of two would share few places of the cache.
+    const std::ptrdiff_t stride = x.n_examples / 64 * 64 + 64 + kUnitsAtOnce<Scalar>;
     parallel_for((x.n_units + step - 1) / step, n_threads, stop, [&](std::ptrdiff_t task) {
         const std::ptrdiff_t first = task * step;
         const std::ptrdiff_t n_units = std::min(step, x.n_units - first);
-        std::vector<Scalar> columns(static_cast<std::size_t>(n_units * x.n_examples));
-        copy_columns(x, first, n_units, columns.data());
+        const std::unique_ptr<Scalar[]> columns(
+            new Scalar[static_cast<std::size_t>(n_units * stride)]);
+        copy_columns(x, first, n_units, columns.get(), stride);
         UnitBinner<Scalar> binner(x.n_examples, n_bins, convention);
         for (std::ptrdiff_t u = 0; u < n_units; ++u) {
             stop.check();
-            const Scalar* values = columns.data() + u * x.n_examples;
+            const Scalar* values = columns.get() + u * stride;
             const std::vector<double>& found = binner.find_edges(values);
-            binner.encode(values, codes + (first + u) * x.n_examples);
+            binner.encode(codes + (first + u) * x.n_examples);
             double* row = edges + (first + u) * n_bins;
             std::fill(std::copy(found.begin(), found.end(), row), row + n_bins,
                       std::numeric_limits<double>::quiet_NaN());

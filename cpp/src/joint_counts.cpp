@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <stdexcept>
 
 #include "parallel.hpp"
@@ -17,6 +18,8 @@ namespace {
 constexpr std::ptrdiff_t kBlock = 1 << 15;
 constexpr std::ptrdiff_t kChunk = 1 << 11;
 constexpr std::ptrdiff_t kTableCells = 1 << 15;
+constexpr std::ptrdiff_t kTileUnits = 16;
+constexpr std::ptrdiff_t kTileCounts = 1 << 18;
 
 /// Calls count(i) for i in [0, n), walking four quarters side by side: neighbouring examples often
 /// fall into the same cell, and an increment that waits for the one before it is slow.
@@ -119,6 +122,19 @@ void flush_rows(std::uint16_t* table, int n_rows, int n_columns, std::uint32_t* 
 
 using FlushRows = void (*)(std::uint16_t*, int, int, std::uint32_t*, std::uint32_t*);
 
+/// The table of one unit of x: a row for each of its codes, in it the codes of one unit of y, or of
+/// two.
+struct TableShape {
+    TableShape(int n_codes_x, int n_codes_y)
+        : width((n_codes_y + 7) / 8 * 8),
+          two_at_once(width <= 32 && n_codes_x * n_codes_y * width <= kTableCells),
+          row_cells(two_at_once ? n_codes_y * width : n_codes_y) {}
+
+    int width;
+    bool two_at_once;
+    int row_cells;
+};
+
 /// Counts one tile; holds what a block of examples needs.
 class TileCounter {
  public:
@@ -127,13 +143,11 @@ class TileCounter {
           y_(y),
           tile_(tile),
           block_(std::min(kBlock, x.n_examples)),
-          width_((y.n_codes + 7) / 8 * 8),
-          two_at_once_(width_ <= 32 && x.n_codes * y.n_codes * width_ <= kTableCells),
-          row_cells_(two_at_once_ ? y.n_codes * width_ : y.n_codes),
-          n_columns_(two_at_once_ ? (tile.n_y() + 1) / 2 : tile.n_y()),
+          shape_(x.n_codes, y.n_codes),
+          n_columns_(shape_.two_at_once ? (tile.n_y() + 1) / 2 : tile.n_y()),
           samples_(block_),
           cells_(static_cast<std::size_t>(block_ * n_columns_)),
-          table_(static_cast<std::size_t>(x.n_codes * row_cells_)),
+          table_(static_cast<std::size_t>(x.n_codes * shape_.row_cells)),
           counts_(static_cast<std::size_t>(tile.n_x() * tile.n_y() * x.n_codes * y.n_codes)) {}
 
     std::vector<std::uint32_t> run(const StopToken& stop) {
@@ -144,10 +158,10 @@ class TileCounter {
             for (std::ptrdiff_t i = 0; i < tile_.n_x(); ++i) {
                 stop.check();
                 samples_.prepare(x_.data + (tile_.x_begin + i) * x_.n_examples + begin, n,
-                                 row_cells_);
+                                 shape_.row_cells);
                 for (std::ptrdiff_t column = 0; column < n_columns_; ++column) {
                     samples_.count(cells_.data() + column * block_, table_.data());
-                    if (two_at_once_) {
+                    if (shape_.two_at_once) {
                         flush_two(i, 2 * column);
                     } else {
                         flush_one(i, column);
@@ -171,14 +185,14 @@ class TileCounter {
     void prepare_columns(std::ptrdiff_t begin, std::ptrdiff_t n) {
         for (std::ptrdiff_t column = 0; column < n_columns_; ++column) {
             std::uint16_t* cells = cells_.data() + column * block_;
-            const std::ptrdiff_t j = two_at_once_ ? 2 * column : column;
+            const std::ptrdiff_t j = shape_.two_at_once ? 2 * column : column;
             const std::uint8_t* first = y_codes(j, begin);
-            if (!two_at_once_) {
+            if (!shape_.two_at_once) {
                 for (std::ptrdiff_t s = 0; s < n; ++s) cells[s] = first[s];
                 continue;
             }
             const std::uint8_t* second = y_codes(std::min(j + 1, tile_.n_y() - 1), begin);
-            const auto width = static_cast<std::uint16_t>(width_);
+            const auto width = static_cast<std::uint16_t>(shape_.width);
             for (std::ptrdiff_t s = 0; s < n; ++s) {
                 cells[s] = static_cast<std::uint16_t>(first[s] * width + second[s]);
             }
@@ -188,7 +202,7 @@ class TileCounter {
     /// Adds the table to the counts of one pair, without the row of x's bin 0, and clears it.
     void flush_one(std::ptrdiff_t i, std::ptrdiff_t j) {
         std::uint32_t* counts_of_pair = counts(i, j, 0);
-        for (std::size_t cell = static_cast<std::size_t>(row_cells_); cell < table_.size();
+        for (std::size_t cell = static_cast<std::size_t>(shape_.row_cells); cell < table_.size();
              ++cell) {
             counts_of_pair[cell] += table_[cell];
         }
@@ -200,12 +214,13 @@ class TileCounter {
     void flush_two(std::ptrdiff_t i, std::ptrdiff_t j) {
         static constexpr FlushRows kFlush[] = {flush_rows<8>, flush_rows<16>, flush_rows<24>,
                                                flush_rows<32>};
-        const FlushRows flush = kFlush[width_ / 8 - 1];
+        const FlushRows flush = kFlush[shape_.width / 8 - 1];
         unpaired_.assign(static_cast<std::size_t>(y_.n_codes), 0);
-        std::fill(table_.begin(), table_.begin() + row_cells_, std::uint16_t{0});
+        std::fill(table_.begin(), table_.begin() + shape_.row_cells, std::uint16_t{0});
         for (int a = 1; a < x_.n_codes; ++a) {
             std::uint32_t* second = j + 1 < tile_.n_y() ? counts(i, j + 1, a) : unpaired_.data();
-            flush(table_.data() + a * row_cells_, y_.n_codes, y_.n_codes, counts(i, j, a), second);
+            flush(table_.data() + a * shape_.row_cells, y_.n_codes, y_.n_codes, counts(i, j, a),
+                  second);
         }
     }
 
@@ -213,9 +228,7 @@ class TileCounter {
     const BinCodes& y_;
     const PairTile& tile_;
     std::ptrdiff_t block_;
-    int width_;
-    bool two_at_once_;
-    int row_cells_;
+    TableShape shape_;
     std::ptrdiff_t n_columns_;
     UnitSamples samples_;
     std::vector<std::uint16_t> cells_;
@@ -223,6 +236,23 @@ class TileCounter {
     std::vector<std::uint32_t> counts_;
     std::vector<std::uint32_t> unpaired_;
 };
+
+/// The sum over the joint counts of one pair; the row of x's code 0 is what the others leave of y's
+/// marginal counts.
+CountSum joint_sum(const std::uint32_t* counts, int n_codes_x, const std::uint32_t* y_marginal,
+                   int n_codes_y, const CountLogCount& c_ln_c) {
+    CountSum sum;
+    for (int b = 0; b < n_codes_y; ++b) {
+        std::uint32_t left = y_marginal[b];
+        for (int a = 1; a < n_codes_x; ++a) {
+            const std::uint32_t count = counts[a * n_codes_y + b];
+            left -= count;
+            sum.add(count, c_ln_c);
+        }
+        sum.add(left, c_ln_c);
+    }
+    return sum;
+}
 
 }  // namespace
 
@@ -246,9 +276,54 @@ std::vector<std::uint32_t> marginal_counts(const BinCodes& codes, int n_threads,
     return marginals;
 }
 
-std::vector<std::uint32_t> joint_counts(const BinCodes& x, const BinCodes& y, const PairTile& tile,
-                                        const StopToken& stop) {
-    return TileCounter(x, y, tile).run(stop);
+std::vector<PairTile> ScatterCounts::tiles(int n_threads) const {
+    const BinCodes &x = x_.codes, &y = y_.codes;
+    std::ptrdiff_t y_step = kTileUnits;
+    while (y_step > 2 && y_step * y_step * x.n_codes * y.n_codes > kTileCounts) y_step /= 2;
+    const std::ptrdiff_t n_y_steps = (y.n_units + y_step - 1) / y_step;
+    const std::ptrdiff_t wanted = n_threads > 1 ? 4 * static_cast<std::ptrdiff_t>(n_threads) : 1;
+    std::ptrdiff_t x_step = y_step;
+    while (x_step > 1 && (x.n_units + x_step - 1) / x_step * n_y_steps < wanted) x_step /= 2;
+    std::vector<PairTile> tiles;
+    for (std::ptrdiff_t j = 0; j < y.n_units; j += y_step) {
+        for (std::ptrdiff_t i = 0; i < x.n_units; i += x_step) {
+            tiles.push_back(
+                {i, std::min(i + x_step, x.n_units), j, std::min(j + y_step, y.n_units)});
+        }
+    }
+    return tiles;
+}
+
+double ScatterCounts::cost() const {
+    const BinCodes &x = x_.codes, &y = y_.codes;
+    const auto n = static_cast<double>(x.n_examples);
+    const TableShape shape(x.n_codes, y.n_codes);
+    double n_steps = 0;
+    for (std::ptrdiff_t i = 0; i < x.n_units; ++i) {
+        const double n_active = n - x_.marginal(i)[0];
+        n_steps += 3 * n_active > 2 * n ? n : n_active;
+    }
+    const double prepared = static_cast<double>(x.n_units + y.n_units) * n;
+    const double n_pairs = static_cast<double>(x.n_units) * static_cast<double>(y.n_units);
+    const double cells = (shape.two_at_once ? 0.5 : 1.0) * x.n_codes * shape.row_cells;
+    const double step = shape.two_at_once ? 0.22 : cells * 2 <= 1 << 16 ? 0.45 : 1.0;
+    return 0.4 * prepared + step * n_steps * static_cast<double>(y.n_units) +
+           n_pairs * (std::ceil(n / kBlock) * 0.2 * cells + 1.0 * x.n_codes * y.n_codes);
+}
+
+std::vector<CountSum> ScatterCounts::sums(const PairTile& tile, const StopToken& stop) const {
+    const BinCodes &x = x_.codes, &y = y_.codes;
+    const std::vector<std::uint32_t> counts = TileCounter(x, y, tile).run(stop);
+    const std::uint32_t* of_pair = counts.data();
+    std::vector<CountSum> sums;
+    sums.reserve(static_cast<std::size_t>(tile.n_x() * tile.n_y()));
+    for (std::ptrdiff_t i = tile.x_begin; i < tile.x_end; ++i) {
+        for (std::ptrdiff_t j = tile.y_begin; j < tile.y_end;
+             ++j, of_pair += x.n_codes * y.n_codes) {
+            sums.push_back(joint_sum(of_pair, x.n_codes, y_.marginal(j), y.n_codes, c_ln_c_));
+        }
+    }
+    return sums;
 }
 
 }  // namespace convergent

@@ -6,28 +6,35 @@
 
 #include "convergent/mutual_information.hpp"
 #include "convergent/stop_token.hpp"
+#include "count_sums.hpp"
 
 namespace convergent {
-
-/// A rectangle of pairs of units: x_begin <= unit of x < x_end, and so for y.
-struct PairTile {
-    std::ptrdiff_t x_begin, x_end;
-    std::ptrdiff_t y_begin, y_end;
-
-    std::ptrdiff_t n_x() const { return x_end - x_begin; }
-    std::ptrdiff_t n_y() const { return y_end - y_begin; }
-};
 
 /// How often each unit has each code: (n_units, n_codes) row-major.
 /// Throws std::invalid_argument for a code that is not below n_codes.
 std::vector<std::uint32_t> marginal_counts(const BinCodes& codes, int n_threads,
                                            const StopToken& stop);
 
-/// How often each pair of units has each pair of codes, the code 0 of x left out: element
-/// ((i * n_y + j) * n_codes_x + a) * n_codes_y + b counts the examples with code a in unit x_begin
-/// + i and code b in unit y_begin + j. The row a = 0 is left at 0; it follows from the marginal
-/// counts of y.
-std::vector<std::uint32_t> joint_counts(const BinCodes& x, const BinCodes& y, const PairTile& tile,
-                                        const StopToken& stop);
+/// Joint counts by an increment in memory for each sample of each pair.
+class ScatterCounts {
+ public:
+    /// What is passed must outlive this.
+    ScatterCounts(const CountedCodes& x, const CountedCodes& y, const CountLogCount& c_ln_c)
+        : x_(x), y_(y), c_ln_c_(c_ln_c) {}
+
+    /// Rectangles of pairs whose counts fit the cache, and so many that every thread is busy.
+    std::vector<PairTile> tiles(int n_threads) const;
+
+    /// Roughly how many nanoseconds one thread takes.
+    double cost() const;
+
+    /// Sums over the joint counts of the tile's pairs, (n_x, n_y) row-major.
+    std::vector<CountSum> sums(const PairTile& tile, const StopToken& stop) const;
+
+ private:
+    const CountedCodes& x_;
+    const CountedCodes& y_;
+    const CountLogCount& c_ln_c_;
+};
 
 }  // namespace convergent

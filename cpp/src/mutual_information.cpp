@@ -3,59 +3,17 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
+#include "count_sums.hpp"
 #include "joint_counts.hpp"
 #include "parallel.hpp"
+#include "positional_counts.hpp"
 
 namespace convergent {
 namespace {
-
-constexpr std::ptrdiff_t kTileUnits = 16;
-constexpr std::ptrdiff_t kTileCounts = 1 << 18;
-
-/// c ln c for counts up to n, in fixed point: whole numbers of 2^-shift, so that sums do not depend
-/// on their order.
-class CountLogCount {
- public:
-    explicit CountLogCount(std::int64_t n) {
-        const double largest = static_cast<double>(n) * std::log(static_cast<double>(n));
-        shift_ = 60 - (n > 1 ? std::ilogb(largest) + 1 : 1);
-        table_.resize(static_cast<std::size_t>(std::min<std::int64_t>(n, kTabulated) + 1));
-        for (std::size_t c = 0; c < table_.size(); ++c)
-            table_[c] = compute(static_cast<std::uint32_t>(c));
-    }
-
-    std::int64_t operator()(std::uint32_t c) const {
-        return c < table_.size() ? table_[c] : compute(c);
-    }
-
-    double to_double(std::int64_t sum) const {
-        return std::ldexp(static_cast<double>(sum), -shift_);
-    }
-
- private:
-    static constexpr std::int64_t kTabulated = 1 << 14;
-
-    std::int64_t compute(std::uint32_t c) const {
-        return c == 0 ? 0 : std::llround(std::ldexp(c * std::log(static_cast<double>(c)), shift_));
-    }
-
-    int shift_ = 0;
-    std::vector<std::int64_t> table_;
-};
-
-/// sum c ln c over some counts, and how many of them are not 0.
-struct CountSum {
-    std::int64_t c_ln_c = 0;
-    std::int64_t n_used = 0;
-
-    void add(std::uint32_t count, const CountLogCount& c_ln_c_of) {
-        c_ln_c += c_ln_c_of(count);
-        n_used += count != 0;
-    }
-};
 
 std::vector<CountSum> marginal_sums(const std::vector<std::uint32_t>& marginals, int n_codes,
                                     const CountLogCount& c_ln_c) {
@@ -64,23 +22,6 @@ std::vector<CountSum> marginal_sums(const std::vector<std::uint32_t>& marginals,
         sums[i / static_cast<std::size_t>(n_codes)].add(marginals[i], c_ln_c);
     }
     return sums;
-}
-
-/// The sum over the joint counts of one pair; the row of x's code 0 is what the others leave of y's
-/// marginal counts.
-CountSum joint_sum(const std::uint32_t* counts, int n_codes_x, const std::uint32_t* y_marginal,
-                   int n_codes_y, const CountLogCount& c_ln_c) {
-    CountSum sum;
-    for (int b = 0; b < n_codes_y; ++b) {
-        std::uint32_t left = y_marginal[b];
-        for (int a = 1; a < n_codes_x; ++a) {
-            const std::uint32_t count = counts[a * n_codes_y + b];
-            left -= count;
-            sum.add(count, c_ln_c);
-        }
-        sum.add(left, c_ln_c);
-    }
-    return sum;
 }
 
 /// I = (n ln n + sum c_ab ln c_ab - sum c_a ln c_a - sum c_b ln c_b) / n.
@@ -105,52 +46,100 @@ void check(const BinCodes& x, const BinCodes& y) {
     }
 }
 
-/// Rectangles of pairs whose counts fit the cache, and so many that every thread is busy.
-std::vector<PairTile> pair_tiles(const BinCodes& x, const BinCodes& y, int n_threads) {
-    std::ptrdiff_t y_step = kTileUnits;
-    while (y_step > 2 && y_step * y_step * x.n_codes * y.n_codes > kTileCounts) y_step /= 2;
-    const std::ptrdiff_t n_y_steps = (y.n_units + y_step - 1) / y_step;
-    const std::ptrdiff_t wanted = n_threads > 1 ? 4 * static_cast<std::ptrdiff_t>(n_threads) : 1;
-    std::ptrdiff_t x_step = y_step;
-    while (x_step > 1 && (x.n_units + x_step - 1) / x_step * n_y_steps < wanted) x_step /= 2;
-    std::vector<PairTile> tiles;
-    for (std::ptrdiff_t j = 0; j < y.n_units; j += y_step) {
-        for (std::ptrdiff_t i = 0; i < x.n_units; i += x_step) {
-            tiles.push_back(
-                {i, std::min(i + x_step, x.n_units), j, std::min(j + y_step, y.n_units)});
-        }
+/// What turns sums over joint counts into information.
+class Informer {
+ public:
+    Informer(const CountedCodes& x, const CountedCodes& y, const CountLogCount& c_ln_c,
+             bool miller_madow)
+        : x_sums_(marginal_sums(x.marginals, x.codes.n_codes, c_ln_c)),
+          y_sums_(marginal_sums(y.marginals, y.codes.n_codes, c_ln_c)),
+          n_examples_(x.codes.n_examples),
+          c_ln_c_(c_ln_c),
+          miller_madow_(miller_madow) {}
+
+    double operator()(std::ptrdiff_t i, std::ptrdiff_t j, const CountSum& joint) const {
+        return information(x_sums_[static_cast<std::size_t>(i)],
+                           y_sums_[static_cast<std::size_t>(j)], joint, n_examples_, c_ln_c_,
+                           miller_madow_);
     }
-    return tiles;
+
+ private:
+    std::vector<CountSum> x_sums_, y_sums_;
+    std::ptrdiff_t n_examples_;
+    const CountLogCount& c_ln_c_;
+    bool miller_madow_;
+};
+
+/// Calls visit(i, j, sum over the joint counts) for all pairs, several at a time.
+template <class Counts, class Visit>
+void visit_pairs(const Counts& counts, int n_threads, const StopToken& stop, Visit&& visit) {
+    const std::vector<PairTile> tiles = counts.tiles(n_threads);
+    const auto n_tiles = static_cast<std::ptrdiff_t>(tiles.size());
+    parallel_for(n_tiles, n_threads, stop, [&](std::ptrdiff_t task) {
+        const PairTile& tile = tiles[static_cast<std::size_t>(task)];
+        const std::vector<CountSum> sums = counts.sums(tile, stop);
+        const CountSum* sum = sums.data();
+        for (std::ptrdiff_t i = tile.x_begin; i < tile.x_end; ++i) {
+            for (std::ptrdiff_t j = tile.y_begin; j < tile.y_end; ++j) visit(i, j, *sum++);
+        }
+    });
+}
+
+/// The ways of counting that there are for two networks, and their costs.
+struct Choice {
+    /// Positional counting with the units of y in its rows of bits, or with those of x.
+    std::optional<PositionalCounts> rows_of_y, rows_of_x;
+    ScatterCounts scatter;
+
+    Choice(const CountedCodes& x, const CountedCodes& y, const CountLogCount& c_ln_c)
+        : scatter(x, y, c_ln_c) {
+        if (PositionalCounts::possible(y)) rows_of_y.emplace(x, y, c_ln_c);
+        if (PositionalCounts::possible(x)) rows_of_x.emplace(y, x, c_ln_c);
+    }
+
+    static double cost(const std::optional<PositionalCounts>& counts) {
+        return counts ? counts->cost() : std::numeric_limits<double>::infinity();
+    }
+    bool positional() const { return std::min(cost(rows_of_y), cost(rows_of_x)) < scatter.cost(); }
+};
+
+CountedCodes count_codes(const BinCodes& codes, int n_threads, const StopToken& stop) {
+    return {codes, marginal_counts(codes, n_threads, stop)};
 }
 
 }  // namespace
 
-void mutual_information(const BinCodes& x, const BinCodes& y, bool miller_madow, int n_threads,
-                        const StopToken& stop, double* nats) {
+bool counts_by_position(const BinCodes& x, const BinCodes& y) {
     check(x, y);
-    const CountLogCount c_ln_c(x.n_examples);
-    const std::vector<std::uint32_t> x_marginals = marginal_counts(x, n_threads, stop);
-    const std::vector<std::uint32_t> y_marginals = marginal_counts(y, n_threads, stop);
-    const std::vector<CountSum> x_sums = marginal_sums(x_marginals, x.n_codes, c_ln_c);
-    const std::vector<CountSum> y_sums = marginal_sums(y_marginals, y.n_codes, c_ln_c);
-    const std::vector<PairTile> tiles = pair_tiles(x, y, n_threads);
+    const StopToken never;
+    const CountedCodes of_x = count_codes(x, 1, never), of_y = count_codes(y, 1, never);
+    return Choice(of_x, of_y, CountLogCount(1)).positional();
+}
 
-    parallel_for(
-        static_cast<std::ptrdiff_t>(tiles.size()), n_threads, stop, [&](std::ptrdiff_t task) {
-            const PairTile& tile = tiles[static_cast<std::size_t>(task)];
-            const std::vector<std::uint32_t> counts = joint_counts(x, y, tile, stop);
-            const std::uint32_t* of_pair = counts.data();
-            for (std::ptrdiff_t i = tile.x_begin; i < tile.x_end; ++i) {
-                for (std::ptrdiff_t j = tile.y_begin; j < tile.y_end;
-                     ++j, of_pair += x.n_codes * y.n_codes) {
-                    const CountSum joint = joint_sum(
-                        of_pair, x.n_codes, y_marginals.data() + j * y.n_codes, y.n_codes, c_ln_c);
-                    nats[i * y.n_units + j] = information(
-                        x_sums[static_cast<std::size_t>(i)], y_sums[static_cast<std::size_t>(j)],
-                        joint, x.n_examples, c_ln_c, miller_madow);
-                }
-            }
-        });
+void mutual_information(const BinCodes& x, const BinCodes& y, bool miller_madow, CountMethod method,
+                        int n_threads, const StopToken& stop, double* nats) {
+    check(x, y);
+    const CountedCodes of_x = count_codes(x, n_threads, stop);
+    const CountedCodes of_y = count_codes(y, n_threads, stop);
+    const CountLogCount c_ln_c(x.n_examples);
+    const Informer information_of(of_x, of_y, c_ln_c, miller_madow);
+    const Choice choice(of_x, of_y, c_ln_c);
+    const auto write = [&](std::ptrdiff_t i, std::ptrdiff_t j, const CountSum& joint) {
+        nats[i * y.n_units + j] = information_of(i, j, joint);
+    };
+    const auto write_swapped = [&](std::ptrdiff_t j, std::ptrdiff_t i, const CountSum& joint) {
+        write(i, j, joint);
+    };
+    if (method == CountMethod::positional && !choice.rows_of_y && !choice.rows_of_x)
+        throw std::invalid_argument("units use too many codes to be counted by position");
+    if (method == CountMethod::scatter ||
+        (method == CountMethod::cheapest && !choice.positional())) {
+        visit_pairs(choice.scatter, n_threads, stop, write);
+    } else if (Choice::cost(choice.rows_of_y) <= Choice::cost(choice.rows_of_x)) {
+        visit_pairs(*choice.rows_of_y, n_threads, stop, write);
+    } else {
+        visit_pairs(*choice.rows_of_x, n_threads, stop, write_swapped);
+    }
 }
 
 }  // namespace convergent

@@ -37,12 +37,12 @@ enum class BinConvention {
 
 /// Cuts the range of every unit into bins and gives every example the index of its bin.
 ///
-/// x: finite values; 1 <= n_bins <= 255 (paper), 2 <= n_bins <= 256 (authors), checked here.
-/// codes: (n_units, n_examples) row-major, overwritten: how many edges of the unit lie below the
-/// value (paper), or at it or below (authors). edges: (n_units, n_bins) row-major, overwritten: the
-/// distinct interior edges, ascending, then NaN. n_edges: (n_units), overwritten: how many edges
-/// the unit has. Outputs must not alias the input. Memory: column buffers of up to eight units per
-/// thread. Same bits for every n_threads.
+/// x: finite values of at least one and fewer than 2^32 examples; 1 <= n_bins <= 255 (paper), 2 <=
+/// n_bins <= 256 (authors), checked here. codes: (n_units, n_examples) row-major, overwritten: how
+/// many edges of the unit lie below the value (paper), or at it or below (authors). edges:
+/// (n_units, n_bins) row-major, overwritten: the distinct interior edges, ascending, then NaN.
+/// n_edges: (n_units), overwritten: how many edges the unit has. Outputs must not alias the input.
+/// Memory: column buffers of up to 64 bytes an example per thread. Same bits for every n_threads.
 template <class Scalar>
 void bin_units(const ActivationView<Scalar>& x, int n_bins, BinConvention convention, int n_threads,
                const StopToken& stop, std::uint8_t* codes, double* edges, std::int64_t* n_edges);

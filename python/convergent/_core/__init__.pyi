@@ -31,7 +31,11 @@ class Kernels(Protocol):
         n_codes_y: int,
         miller_madow: bool,
         n_threads: int,
+        counting: str = "cheapest",
     ) -> Float64: ...
+    def counts_by_position(
+        self, x_codes: Codes, y_codes: Codes, n_codes_x: int, n_codes_y: int
+    ) -> bool: ...
     def cross_products(
         self, networks: Sequence[Floats], means: Sequence[Float64] | None, n_threads: int
     ) -> Float64: ...

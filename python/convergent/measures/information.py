@@ -171,13 +171,21 @@ def mutual_information(
         Once for each array that has units all of whose examples fall into one bin; `bin_units` has
         said so already of `BinnedUnits`.
 
-    Notes ----- Costs ``n_units_x * n_units_y * n_examples`` steps, those where the unit of `x` is
-    in its special bin left out. Counts are exact and their logarithms summed in fixed point: the
-    same bits for any number of threads.
+    Notes
+    -----
+    Examples are counted bin by bin of a unit of `x`: rows of bits, one for each bin of each unit of
+    `y`, are added up by carry-save adders, hundreds of bits an instruction (positional population
+    count). The most frequent bin of each unit of `x` and the lowest of each of `y` follow from the
+    marginal counts, so zeros cost nothing. Few units, few examples and more than 128 bins are
+    counted one by one instead. Time grows with ``n_examples`` times the bins of all units of `y`
+    times the units of `x`; memory beyond the codes: a few megabytes a thread. Counts are exact and
+    their logarithms summed in fixed point: the same bits for any number of threads.
 
     References
     ----------
     Li et al. (2016), Section 3.2. Miller (1955), Note on the bias of information estimates.
+    Klarqvist, Mula and Lemire (2019), Efficient computation of positional population counts using
+    SIMD instructions.
 
     Examples
     --------
