@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-
-import convergent as cv
-from convergent.study import Task, TaskResult
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("hypothesis")
@@ -19,109 +14,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patches import Rectangle
 
 from convergent.report import figures
 from convergent.report.figures.patch_blocks import blocks_drawn, largest_side
 from convergent.report.figures.style import data_uri
-from convergent.statistics.patches import UnitPatches
-
-MID_GREY, PLACEHOLDER = 128, 237
-
-
-def patches_of(
-    network: str,
-    n_units: int,
-    *,
-    shape: tuple[int, ...] = (9, 8, 8, 3),
-    units: list[int] | None = None,
-    deconvolutions: bool = False,
-    seed: int = 0,
-) -> UnitPatches:
-    """Patches of noise: every tile differs from every other."""
-    random = np.random.default_rng([seed, *network.encode()])
-    shown = np.arange(n_units) if units is None else np.array(units, dtype=np.int64)
-    pixels = random.random((len(shown), *shape), dtype=np.float32)
-    values = np.sort(random.random((len(shown), shape[0]), dtype=np.float32), axis=1)[:, ::-1] + 1.0
-    places = np.zeros((len(shown), shape[0]), dtype=np.int64)
-    return UnitPatches(
-        network=network,
-        layer="conv1",
-        units=shown,
-        pixels=pixels,
-        values=values,
-        images=places,
-        boxes=np.zeros((*places.shape, 4), dtype=np.int64),
-        deconvolutions=pixels - np.float32(0.5) if deconvolutions else None,
-    )
-
-
-def expected_picture(pixels: NDArray[Any], n_columns: int = 3) -> NDArray[np.uint8]:
-    """Put tiles side by side, row by row, with loops."""
-    n, height, width, n_channels = pixels.shape
-    picture = np.full((n_columns * height, n_columns * width, 3), PLACEHOLDER, dtype=np.uint8)
-    for k in range(n):
-        row, column = divmod(k, n_columns)
-        for channel in range(3):
-            tile = pixels[k, :, :, channel if n_channels == 3 else 0].astype(np.float64)
-            picture[
-                row * height : (row + 1) * height, column * width : (column + 1) * width, channel
-            ] = np.round(255 * tile)
-    return picture
-
-
-def picture(image: AxesImage) -> NDArray[np.uint8]:
-    return np.asarray(image.get_array())
-
-
-def alone(patches: UnitPatches, unit: int, **options: Any) -> list[AxesImage]:
-    return figures.patch_grid(Figure().add_subplot(), patches, unit, **options)
-
-
-def blocks_by_row(figure: Figure) -> list[list[AxesImage]]:
-    """Blocks from top to bottom, each row from left to right."""
-    rows: dict[float, list[AxesImage]] = {}
-    for image in blocks_drawn(figure):
-        rows.setdefault(round(image.get_extent()[3], 6), []).append(image)
-    return [sorted(rows[top], key=lambda image: image.get_extent()[0]) for top in sorted(rows)]
-
-
-def assert_shows(blocks: list[AxesImage], patches: UnitPatches, units: list[int]) -> None:
-    """The blocks are those of `units`, in this order, pixel by pixel."""
-    assert len(blocks) == len(units)
-    for image, unit in zip(blocks, units):
-        (place,) = np.flatnonzero(patches.units == unit)
-        np.testing.assert_array_equal(picture(image), expected_picture(patches.pixels[place]))
-        assert image.get_gid() == f"pixels of {patches.network}, unit {unit}"
-
-
-def words(figure: Figure) -> list[str]:
-    return [text.get_text() for axes in figure.axes for text in axes.texts]
-
-
-def words_in_line(figure: Figure, like: str) -> list[str]:
-    """Words that begin with `like`, from left to right and from top to bottom."""
-    found = [t for axes in figure.axes for t in axes.texts if t.get_text().startswith(like)]
-    found.sort(key=lambda text: (text.get_position()[1], text.get_position()[0]))
-    return [text.get_text() for text in found]
-
-
-def result_of(measure: str, **arrays: Any) -> TaskResult:
-    found = {name: np.asarray(values) for name, values in arrays.items()}
-    return TaskResult(Task("conv1", measure, ("first", "second")), "key", {}, found)
-
-
-def activations(**means: Any) -> TaskResult:
-    arrays = {f"mean_{i}": np.asarray(mean) for i, mean in enumerate(means.values())}
-    return TaskResult(Task("conv1", "activations", tuple(means)), "key", {}, arrays)
-
-
-def matched(similarity: NDArray[np.float64], measure: str = "correlation") -> TaskResult:
-    semi, one = cv.match_units(similarity, "semi"), cv.match_units(similarity)
-    return result_of(
-        measure, similarity=similarity, semi_y=semi.y, one_to_one_x=one.x, one_to_one_y=one.y
-    )
+from tests.picture_blocks import (
+    MID_GREY,
+    PLACEHOLDER,
+    activations,
+    alone,
+    assert_shows,
+    blocks_by_row,
+    expected_picture,
+    matched,
+    patches_of,
+    picture,
+    result_of,
+    words,
+    words_in_line,
+)
 
 
 @pytest.mark.parametrize("n_channels", [1, 3])
@@ -334,101 +246,6 @@ def test_few_to_one_of_chosen_units_and_weights() -> None:
     assert_shows(above, first, [3, 1, 0])
     assert_shows(below, second, [3, 0])
     assert words_in_line(figure, "and ") == ["and 1 more"]
-
-
-def test_groups_show_members_of_both_networks_best_first() -> None:
-    first, second = patches_of("first", 8), patches_of("second", 7, units=[0, 1, 2, 3, 4, 6])
-    result = result_of(
-        "unit_groups",
-        labels_x=[0, 1, 1, 2, 0, 1, 3, 3],
-        labels_y=[1, 0, 1, 0, 2, 3, 1],
-        between=[0.4, 0.7, 0.1, 0.9],
-        within=[0.5, 0.8, 0.2, 0.6],
-    )
-    figure = figures.group_pictures(result, first, second, n_groups=2, n_units=2)
-    (row,) = blocks_by_row(figure)  # of group 3, unit 5 of `second` has no picture
-    assert_shows(row[:2] + row[4:6], first, [1, 2, 0, 4])
-    assert_shows(row[2:4] + row[6:], second, [0, 2, 1, 3])
-    assert words_in_line(figure, "group") == ["group 1", "group 0"]
-    assert words_in_line(figure, "between") == [
-        "between 0.70, within 0.80, 3 + 3 units",
-        "between 0.40, within 0.50, 2 + 2 units",
-    ]
-    assert words_in_line(figure, "+") == ["+ 1", "+ 1"]
-    boxes = [box for box in figure.axes[0].patches if isinstance(box, FancyBboxPatch)]
-    for box, blocks in zip(boxes, (row[:2], row[4:6])):
-        left, width = box.get_x(), box.get_width()
-        assert left < blocks[0].get_extent()[0] < blocks[1].get_extent()[1] < left + width
-    assert len(boxes) == 2
-
-
-TREE = {
-    "labels_x": [0, 0, 0, 1, 2, 3, 4],
-    "labels_y": [0, 1, 2, 2, 3, 4],
-    "between": [0.9, 0.8, 0.7, 0.6, 0.5],
-    "within": [0.9, 0.9, 0.9, 0.9, 0.9],
-    "splits": [(5, 2), (5, 6), (6, 0), (6, 3), (7, 1), (7, 4)],
-}
-
-
-def test_a_split_group_is_a_tree_with_its_parts_at_the_leaves() -> None:
-    first, second = patches_of("first", 7), patches_of("second", 6)
-    figure = figures.group_tree_pictures(result_of("unit_groups", **TREE), first, second, n_units=2)
-    top, middle, bottom = blocks_by_row(figure)  # below node 5: group 2, then 0 and 3 of node 6
-    for row, of_first, of_second in (
-        (top, [4], [2, 3]),
-        (middle, [0, 1], [0]),
-        (bottom, [5], [4]),
-    ):
-        assert_shows(row[: len(of_first)], first, of_first)
-        assert_shows(row[len(of_first) :], second, of_second)
-    assert words_in_line(figure, "group ") == ["group 2", "group 0", "group 3"]
-    assert words_in_line(figure, "between") == ["between 0.70", "between 0.90", "between 0.60"]
-    assert words_in_line(figure, "+") == ["+ 1"]
-    assert words_in_line(figure, "3 groups") == ["3 groups"]
-    lines = [np.array(line.get_xydata()) for line in figure.axes[0].lines]
-    heights = [np.mean([row[0].get_extent()[2:]]) for row in (top, middle, bottom)]
-    ends = sorted(line[-1, 1] for line in lines if line[-1, 0] == max(of[-1, 0] for of in lines))
-    assert len(ends) == 3
-    assert np.abs(np.array(ends) - heights).max() < 0.1
-
-
-def test_a_tree_of_a_chosen_group_with_few_leaves() -> None:
-    first, second = patches_of("first", 7), patches_of("second", 6)
-    result = result_of("unit_groups", **TREE)
-    figure = figures.group_tree_pictures(result, first, second, root=5, n_groups=1)
-    assert words_in_line(figure, "group ") == ["group 0"]
-    assert words_in_line(figure, "3 groups") == ["3 groups,\n2 not shown"]
-    figure = figures.group_tree_pictures(result, first, second, root=7)
-    assert words_in_line(figure, "group ") == ["group 1", "group 4"]
-    figure = figures.group_tree_pictures(result, first, second, root=3)
-    assert blocks_drawn(figure) == []
-
-
-def test_branches_of_the_tree_show_their_units_in_its_order() -> None:
-    """Three units and two that share strong weights, far from all others: the branches that are enlarged."""
-    weights = np.zeros((6, 7))  # rows: units of `first`
-    weights[np.ix_([5, 2], [3, 0])] = [[0.9, 0.8], [0.7, 0.75]]
-    weights[np.ix_([1, 4, 0], [6])] = [[0.9], [0.6], [0.5]]
-    tree = cv.unit_tree(weights)
-    result = result_of(
-        "unit_tree", linkage=tree.linkage, leaves=tree.leaves, network=tree.network,
-        merge_similarity=tree.merge_similarity)  # fmt: skip
-    first, second = patches_of("first", 6), patches_of("second", 7)
-    rows = blocks_by_row(figures.tree_region_pictures(result, first, second))
-    shown = []
-    for row in rows:
-        places = [str(image.get_gid()).removeprefix("pixels of ").split(", unit ") for image in row]
-        for image, (name, unit) in zip(row, places):
-            assert_shows([image], {"first": first, "second": second}[name], [int(unit)])
-        shown.append([(name, int(unit)) for name, unit in places])
-    expected = [{("first", 5), ("second", 3), ("first", 2), ("second", 0)}]
-    expected += [{("first", 1), ("second", 6), ("first", 4), ("first", 0)}]
-    assert sorted(map(sorted, shown)) == sorted(map(sorted, expected))
-    order = [("first", k) if k < 6 else ("second", k - 6) for k in tree.leaves.tolist()]
-    for units in shown:
-        start = order.index(units[0])
-        assert order[start : start + len(units)] == units
 
 
 def test_most_and_least_active_units() -> None:
