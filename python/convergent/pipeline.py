@@ -14,7 +14,7 @@ from convergent.study.comparison import compare as compare_statistics
 from convergent.study.folder import StudyFolder
 from convergent.study.settings import CompareSettings
 from convergent.study.study import Study
-from convergent.study_patches import write_patches
+from convergent.study_patches import read_patches, write_patches
 
 DEFAULT_LAYERS = ("relu*",)
 """Layers that are collected unless others are named: after each rectifier, as the papers do."""
@@ -183,5 +183,5 @@ def report(root: str | Path) -> dict[str, Any]:
     details: dict[str, object] = {}
     if metrics:
         details["test accuracy"] = [f"{m['test_accuracy'][-1]:.3f}" for m in metrics.values()]
-    study.report(folder.report, metrics=metrics, details=details)
+    study.report(folder.report, metrics=metrics, details=details, patches=read_patches(folder))
     return {"summary": str(folder.summary), "report": str(folder.report)}
