@@ -86,7 +86,7 @@ def test_bins_are_those_of_numpy(
     seed: int, n: int, kinds: list[str], n_bins: int, convention: str, dtype: type, order: str
 ) -> None:
     units = [draw_unit(kind, seed + k, n) for k, kind in enumerate(kinds)]
-    x = np.array(np.stack(units, axis=1), dtype=dtype, order="C" if order == "C" else "F")
+    x: Array = np.array(np.stack(units, axis=1), dtype=dtype, order="C" if order == "C" else "F")
     binned = quiet_bins(x, n_bins=n_bins, convention=convention, n_threads=2)
     for j, unit in enumerate(x.T.astype(np.float64)):
         edges, codes = numpy_bins(unit, n_bins, convention)

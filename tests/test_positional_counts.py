@@ -128,6 +128,16 @@ def test_counts_beyond_24_bits() -> None:
 
 
 @pytest.mark.usefixtures("level")
+@pytest.mark.parametrize(("n_codes", "n_units"), [(17, 33), (20, 28), (129, 9), (128, 6)])
+def test_groups_of_units_that_fill_their_512_bits(n_codes: int, n_units: int) -> None:
+    # 32 units of 16 bits fill a group, 27 of 19 need one more bit than there is.
+    generator = np.random.default_rng(18)
+    y = generator.permuted(np.tile(np.arange(n_codes, dtype=np.uint8), (n_units, 3)), axis=1)
+    x = draw_codes(19, 3, 3 * n_codes, 4)
+    assert_counts(x, y, (4, n_codes))
+
+
+@pytest.mark.usefixtures("level")
 def test_units_in_one_bin() -> None:
     x = draw_codes(10, 4, BLOCK + 5, 21)
     dead = np.full_like(x, 20)

@@ -102,8 +102,9 @@ def bin_units(
 
     Notes
     -----
-    Order statistics come from a bucket pass, not from sorting: time is linear in the size of `x`.
-    Working memory: up to eight columns of `x` a thread.
+    Values are sorted into buckets by their leading bits. Only the buckets that hold an edge's
+    neighbours are looked into; elsewhere the bucket tells the bin. Time is linear in the size of
+    `x`. Working memory: some 80 bytes an example a thread. There must be fewer than 2**32 examples.
 
     References
     ----------
