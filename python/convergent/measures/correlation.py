@@ -16,7 +16,7 @@ _SAFE = 1e70  # squares of squares of such magnitudes and ranges, summed, are fi
 
 
 @dataclass(frozen=True, slots=True)
-class _Standard:
+class Standard:
     """How the units of one network are scaled and centred.
 
     ``lines`` are three numbers a unit: a power of two, 1 unless products of the unit's values might
@@ -80,18 +80,18 @@ def correlation(x: Any, y: Any = None) -> NDArray[np.float64]:
     n_threads = _validate.thread_count(None)
     if y is None or y is x:
         x_matrix = _validate.activations(x, "x")
-        x_standard = _standardise(x_matrix, n_threads)
+        x_standard = standardise(x_matrix, n_threads)
         _validate.warn_dead_units("x", np.flatnonzero(x_standard.dead), _DEAD)
-        return _correlate_within(x_matrix, x_standard, n_threads)
+        return correlate_within(x_matrix, x_standard, n_threads)
     x_matrix, y_matrix = _validate.activation_pair(x, y)
-    x_standard, y_standard = (_standardise(units, n_threads) for units in (x_matrix, y_matrix))
+    x_standard, y_standard = (standardise(units, n_threads) for units in (x_matrix, y_matrix))
     _validate.warn_dead_units("x", np.flatnonzero(x_standard.dead), _DEAD)
     _validate.warn_dead_units("y", np.flatnonzero(y_standard.dead), _DEAD)
-    return _correlate_between(x_matrix, x_standard, y_matrix, y_standard, n_threads)
+    return correlate_between(x_matrix, x_standard, y_matrix, y_standard, n_threads)
 
 
-def _standardise(x: Floats, n_threads: int) -> _Standard:
-    """First pass: range and mean of every unit."""
+def standardise(x: Floats, n_threads: int) -> Standard:
+    """Return how units are scaled and centred: a pass for their ranges and means."""
     low, high, mean, rest = _core.kernels.unit_summary(x, None, n_threads)
     scale = np.ones_like(mean)
     magnitude = np.maximum(np.abs(low), np.abs(high))
@@ -102,10 +102,11 @@ def _standardise(x: Floats, n_threads: int) -> _Standard:
         scale[odd] = np.ldexp(1.0, -exponent)
         scaled = np.stack([scale, np.zeros_like(scale), np.zeros_like(scale)])
         mean, rest = _core.kernels.unit_summary(x, scaled, n_threads)[2:]
-    return _Standard(np.stack([scale, mean, rest]), low == high)
+    return Standard(np.stack([scale, mean, rest]), low == high)
 
 
-def _correlate_within(x: Floats, standard: _Standard, n_threads: int) -> NDArray[np.float64]:
+def correlate_within(x: Floats, standard: Standard, n_threads: int) -> NDArray[np.float64]:
+    """Return the correlations of the units of one network, as `correlation` describes them."""
     products = _core.kernels.cross_products([x], [standard.lines], n_threads)
     squares = np.diagonal(products).copy()
     result = _normalise(products.T, squares, squares)
@@ -115,9 +116,10 @@ def _correlate_within(x: Floats, standard: _Standard, n_threads: int) -> NDArray
     return result
 
 
-def _correlate_between(
-    x: Floats, x_standard: _Standard, y: Floats, y_standard: _Standard, n_threads: int
+def correlate_between(
+    x: Floats, x_standard: Standard, y: Floats, y_standard: Standard, n_threads: int
 ) -> NDArray[np.float64]:
+    """Return the correlations between two networks' units, as `correlation` describes them."""
     # The products come in Fortran order: those of y with x are in the order of the result.
     products, y_squares, x_squares = _core.kernels.products_between(
         y, x, y_standard.lines, x_standard.lines, n_threads

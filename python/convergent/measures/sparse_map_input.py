@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from convergent import _validate
 from convergent._validate import Floats
 from convergent.measures.correlation import (
-    _correlate_between,
-    _correlate_within,
-    _standardise,
+    correlate_between,
+    correlate_within,
+    standardise,
 )
 
 Matrix = NDArray[np.float64]
@@ -65,10 +65,11 @@ def map_problem(x: Any, y: Any, given: str) -> MapProblem:
 
 def _from_activations(x: Any, y: Any) -> MapProblem:
     x_matrix, y_matrix = _validate.activation_pair(x, y)
-    x_standard, y_standard = _standardise(x_matrix), _standardise(y_matrix)
-    c_xy = _correlate_between(x_matrix, x_standard, y_matrix, y_standard)
+    n_threads = _validate.thread_count(None)
+    x_standard, y_standard = (standardise(units, n_threads) for units in (x_matrix, y_matrix))
+    c_xy = correlate_between(x_matrix, x_standard, y_matrix, y_standard, n_threads)
     return MapProblem(
-        c_xx=_correlate_within(x_matrix, x_standard),
+        c_xx=correlate_within(x_matrix, x_standard, n_threads),
         c_yx=np.ascontiguousarray(c_xy.T),
         dead_x=x_standard.dead,
         dead_y=y_standard.dead,
