@@ -171,7 +171,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=source.ROOT / "build" / "gallery")
     parser.add_argument("--figures", type=Path, default=source.ROOT / "docs" / "gallery")
     parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--width", type=float, default=0.375, help="of the AlexNets")
+    parser.add_argument("--width", type=float, default=0.25, help="of the AlexNets")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

@@ -155,7 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "gallery")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--width", type=float, default=0.375)
+    parser.add_argument("--width", type=float, default=0.25)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rate", type=float, default=0.015, help="first learning rate")
