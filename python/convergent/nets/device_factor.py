@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from convergent.nets.device_tensors import check_activations, refuse_without_float64
+from convergent.nets.device_tensors import check_activations, fill_block, refuse_without_float64
 from convergent.statistics.cholesky import LARGEST_SAFE_INVERSE
 from convergent.statistics.factor import Factor
 
@@ -120,17 +120,12 @@ class DeviceFactor:
 
     def take(self, tensors: Sequence[torch.Tensor]) -> DeviceFactor:
         """Take in tensors that have been checked already (finite, of the right shapes)."""
-        start, n_examples = 0, len(tensors[0])
-        while start < n_examples:
-            stop = min(n_examples, start + len(self._rows) - self._n_pending)
-            rows = self._rows[self._n_pending : self._n_pending + stop - start, 1:]
-            for tensor, columns in zip(tensors, torch.split(rows, list(self.widths), dim=1)):
-                columns.copy_(tensor.detach()[start:stop])
-            self._n_pending += stop - start
-            start = stop
-            if self._n_pending == len(self._rows):
+        columns = self._rows[:, 1:]
+        for n_filled in fill_block(columns, self._n_pending, tensors, self.widths):
+            self._n_pending = n_filled
+            if n_filled == len(self._rows):
                 self._fold_block()
-        self.n_examples += n_examples
+        self.n_examples += len(tensors[0])
         return self
 
     def to_factor(self) -> Factor:

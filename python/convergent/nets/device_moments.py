@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from convergent.nets.device_tensors import check_activations, refuse_without_float64
+from convergent.nets.device_tensors import check_activations, fill_block, refuse_without_float64
 from convergent.statistics.moments import LARGEST, Moments
 
 _BLOCK_ROWS = 4096
@@ -114,19 +114,14 @@ class DeviceMoments:
         for i, tensor in enumerate(tensors):
             if tensor.dtype == torch.float64 and float(tensor.detach().abs().max()) > LARGEST:
                 raise ValueError(f"`activations[{i}]` must be below {LARGEST:g} in magnitude")
-        start, n_examples = 0, len(tensors[0])
-        while start < n_examples:
-            stop = min(n_examples, start + _BLOCK_ROWS - self._n_pending)
-            rows = self._rows[self._n_pending : self._n_pending + stop - start]
-            for tensor, columns in zip(tensors, torch.split(rows, list(self.widths), dim=1)):
-                columns.copy_(tensor.detach()[start:stop])
-            self._n_pending += stop - start
-            start = stop
-            if self._n_pending == _BLOCK_ROWS:
+        block = self._rows[:_BLOCK_ROWS]
+        for n_filled in fill_block(block, self._n_pending, tensors, self.widths):
+            self._n_pending = n_filled
+            if n_filled == _BLOCK_ROWS:
                 self._merge(self._rows, self._mean, self._products)
                 self._n_merged += _BLOCK_ROWS
                 self._n_pending = 0
-        self.n_examples += n_examples
+        self.n_examples += len(tensors[0])
         return self
 
     def to_moments(self) -> Moments:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -37,6 +37,25 @@ def check_activations(activations: Sequence[torch.Tensor], widths: Sequence[int]
             )
     for i, tensor in enumerate(activations):
         _refuse_non_finite(tensor, f"activations[{i}]")
+
+
+def fill_block(
+    block: torch.Tensor, n_filled: int, tensors: Sequence[torch.Tensor], widths: Sequence[int]
+) -> Iterator[int]:
+    """Copy examples into the free rows of a block; yield how many rows are filled after each copy.
+
+    A full block is begun anew at its first row: the caller has taken its rows by then.
+    """
+    start, n_examples = 0, len(tensors[0])
+    while start < n_examples:
+        stop = min(n_examples, start + len(block) - n_filled)
+        rows = block[n_filled : n_filled + stop - start]
+        for tensor, columns in zip(tensors, torch.split(rows, list(widths), dim=1)):
+            columns.copy_(tensor.detach()[start:stop])
+        n_filled += stop - start
+        start = stop
+        yield n_filled
+        n_filled %= len(block)
 
 
 def _check_matrix(tensor: object, name: str) -> None:
