@@ -178,11 +178,14 @@ bool PositionalCounts::possible(const CountedCodes& y) {
 }
 
 std::vector<PairTile> PositionalCounts::tiles(int n_threads) const {
-    const std::ptrdiff_t wanted = n_threads > 1 ? 4 * static_cast<std::ptrdiff_t>(n_threads) : 1;
+    const std::ptrdiff_t threads = std::max(n_threads, 1);
+    const std::ptrdiff_t wanted = threads > 1 ? 2 * threads : 1;
     const std::ptrdiff_t n_units = x_.codes.n_units, n_groups = layout_.n_groups();
-    // Smaller pieces of x than these would have the units of y prepared too often.
-    const std::ptrdiff_t x_pieces = std::max(n_pieces(n_units, kTileUnits),
-                                             std::min(n_pieces(n_units, kTileUnits / 4), wanted));
+    // The units of y are prepared for each piece of x, so there are no more of these than needed:
+    // as many for every thread.
+    const std::ptrdiff_t even = threads * n_pieces(n_pieces(n_units, kTileUnits), threads);
+    const std::ptrdiff_t x_pieces =
+        std::min(n_pieces(n_units, kTileUnits / 4), std::max(even, wanted));
     std::ptrdiff_t x_step =
         std::max<std::ptrdiff_t>(n_pieces(n_units, std::max<std::ptrdiff_t>(x_pieces, 1)), 1);
     std::ptrdiff_t group_step = std::min(kTileGroups, n_groups);
