@@ -81,6 +81,10 @@ class Study:
         """Return the results of one measure on one layer, one a pair (or one for all networks)."""
         return self._by_place.get((layer, measure), [])
 
+    def layers_with(self, measure: str) -> list[str]:
+        """Return the layers for which a measure has a result, in the study's order."""
+        return [layer.name for layer in self.layers if self.of(layer.name, measure)]
+
     def values(self, layer: str, measure: str, quantity: str) -> list[float]:
         """Return one quantity of every pair; empty where it was not computed."""
         return [

@@ -41,7 +41,7 @@ def match_curves(study: Study, measure: str = "correlation") -> Figure:
     Units are sorted by their best (semi-) match; the line is the mean over pairs of networks, the band spans from
     the lowest to the highest pair.
     """
-    names = [layer.name for layer in study.layers if study.of(layer.name, measure)]
+    names = study.layers_with(measure)
     figure, panels = panel_grid(len(names), _PANEL, _PANEL, sharey=True)
     for axes, name in zip(panels, names):
         pairs = study.of(name, measure)
@@ -86,7 +86,7 @@ def mean_matches(study: Study, measure: str = "correlation") -> Figure:
     Lines are means over pairs of networks, bars reach from the lowest to the highest pair, small dots are single
     pairs.
     """
-    names = [layer.name for layer in study.layers if study.of(layer.name, measure)]
+    names = study.layers_with(measure)
     figure = Figure(figsize=(layers_width(len(names)), 3.0))
     axes = figure.subplots()
     positions = np.arange(len(names))

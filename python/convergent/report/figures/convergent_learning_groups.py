@@ -202,7 +202,7 @@ def group_similarity(study: Study) -> Figure:
     Line: mean correlation between the networks; dots: within them. Groups of one network have 0 between. One line
     and one set of dots a pair of networks.
     """
-    names = [layer.name for layer in study.layers if study.of(layer.name, "unit_groups")]
+    names = study.layers_with("unit_groups")
     figure, panels = panel_grid(len(names), 2.75, 2.6, sharey=True)
     for axes, name in zip(panels, names):
         pairs = study.of(name, "unit_groups")

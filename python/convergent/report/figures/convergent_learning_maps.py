@@ -32,11 +32,6 @@ NO_PREDICTION = 0.5
 _LAYERS_IN_ROW = 6
 
 
-def mapped_layers(study: Study) -> list[str]:
-    """Return the layers with a mapping between two networks."""
-    return [layer.name for layer in study.layers if study.of(layer.name, "sparse_map")]
-
-
 def mean_losses(study: Study, layer: str) -> list[float]:
     """Return the mean prediction loss over pairs of networks at each of the settings' penalties."""
     return [
@@ -52,7 +47,7 @@ def prediction_losses(study: Study) -> Figure:
     Lines are means over pairs of networks, bands reach from the lowest to the highest pair. The dotted line is the
     loss of predicting nothing; the dashed one is the penalty of the trees and of the other figures.
     """
-    names = mapped_layers(study)
+    names = study.layers_with("sparse_map")
     figure, (left, right) = panel_grid(2, 4.0, 3.2)
     colours = [mpl.colormaps["plasma"](v) for v in np.linspace(0.0, 0.8, max(len(names), 1))]
     for name, colour in zip(names, colours):
@@ -113,7 +108,7 @@ def mapping_overview(study: Study) -> Figure:
     green square is one mapping; the part of it that is filled is the explained share of the predicted units'
     variance. Numbers are means over pairs of networks.
     """
-    names = mapped_layers(study)
+    names = study.layers_with("sparse_map")
     n_columns = min(max(len(names), 1), _LAYERS_IN_ROW)
     n_rows = max(-(-len(names) // _LAYERS_IN_ROW), 1)
     figure = Figure(figsize=(1.55 * n_columns + 1.5, 2.7 * n_rows))

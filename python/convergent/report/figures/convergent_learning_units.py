@@ -58,7 +58,7 @@ def mean_activations(study: Study) -> Figure:
 
     The axis is logarithmic where no mean is negative; units that are never active end the line.
     """
-    names = [layer.name for layer in study.layers if study.of(layer.name, "activations")]
+    names = study.layers_with("activations")
     figure, panels = panel_grid(len(names), 2.75, 2.6)
     colours = network_colours(len(study.networks))
     for axes, name in zip(panels, names):
@@ -103,7 +103,7 @@ def recurring_units(study: Study) -> Figure:
     Bars: all units of all networks, by the number of other networks that have a unit matched to them. Line: sets of
     units, one of each network, that are all matched to each other, as a share of the narrowest network's units.
     """
-    names = [layer.name for layer in study.layers if study.of(layer.name, "recurring_units")]
+    names = study.layers_with("recurring_units")
     figure = Figure(figsize=(layers_width(len(names)), 3.1))
     axes = figure.subplots()
     n_others = len(study.networks) - 1

@@ -15,7 +15,7 @@ _COLUMNS = 4
 @styled
 def network_matrices(study: Study, measure: str = "cka", quantity: str = "linear") -> Figure:
     """Draw an index of every pair of networks as one matrix a layer."""
-    names = [layer.name for layer in study.layers if study.of(layer.name, measure)]
+    names = study.layers_with(measure)
     n_columns = min(max(len(names), 1), _COLUMNS)
     n_rows = -(-len(names) // n_columns) if names else 1
     figure = Figure(figsize=(2.6 * n_columns + 0.9, 2.7 * n_rows))

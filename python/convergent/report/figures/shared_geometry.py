@@ -54,7 +54,7 @@ def agreement_bars(study: Study) -> Figure:
     Left: correlation of between- and within-network similarity matrices; right: variance explained on held-out
     examples (the dark part leaves the judged network out of the shared response).
     """
-    names = [layer.name for layer in study.layers if study.of(layer.name, "shared_response")]
+    names = study.layers_with("shared_response")
     figure = Figure(figsize=(max(7.2, 1.7 * len(names) + 2.0), 3.1))
     left, right = figure.subplots(1, 2)
     positions = np.arange(len(names))

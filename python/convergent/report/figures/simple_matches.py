@@ -24,7 +24,7 @@ def simple_match_sizes(study: Study) -> Figure:
     Bars are shares of the simple matches of all pairs of networks, one colour an epsilon. The classes double in width:
     2, 3 to 4, 5 to 8 units of both networks, and so on.
     """
-    names = [layer.name for layer in study.layers if study.of(layer.name, "simple_matches")]
+    names = study.layers_with("simple_matches")
     n_columns = min(max(len(names), 1), _MOST_COLUMNS)
     n_rows = -(-len(names) // n_columns) if names else 1
     figure = Figure(figsize=(max(4.6, 2.5 * n_columns + 0.6), 2.35 * n_rows + 0.5))

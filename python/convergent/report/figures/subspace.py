@@ -38,7 +38,7 @@ def similarity_over_layers(study: Study) -> Figure:
 
     Lines are means over pairs of networks, bars one standard deviation (cut at 0 and 1), small dots the single pairs.
     """
-    names = _compared_layers(study)
+    names = study.layers_with("max_match")
     epsilons = study.settings.epsilons
     figure = Figure(figsize=(layers_width(len(names)), 3.3))
     axes = figure.subplots()
@@ -84,7 +84,7 @@ def similarity_curves(study: Study) -> Figure:
     Each curve is the mean over pairs of networks, its band spans from the lowest to the highest pair; dotted lines
     mark the epsilons of the table.
     """
-    names = _compared_layers(study)
+    names = study.layers_with("max_match")
     figure = Figure(figsize=(6.2, max(3.3, 0.21 * len(names) + 0.6)))
     axes = figure.subplots()
     for epsilon in study.settings.epsilons:
@@ -112,7 +112,7 @@ def unit_levels(study: Study) -> Figure:
     Each shape is a histogram of the units of all networks in all pairs, as wide as its fullest class allows; the line
     across is the median. Dead units have no level and are left out.
     """
-    names = _compared_layers(study)
+    names = study.layers_with("max_match")
     figure = Figure(figsize=(layers_width(len(names)), 3.3))
     axes = figure.subplots()
     for epsilon in study.settings.epsilons:
@@ -146,10 +146,6 @@ def _level_shape(axes: Axes, position: int, levels: NDArray[np.float64]) -> None
     axes.stairs(position + half, edges, baseline=position - half, orientation="horizontal",
                 fill=True, color=BLUE, alpha=0.55, linewidth=0)  # fmt: skip
     axes.hlines(np.median(levels), position - 0.3, position + 0.3, color=INK, linewidth=1.6)
-
-
-def _compared_layers(study: Study) -> list[str]:
-    return [layer.name for layer in study.layers if study.of(layer.name, "max_match")]
 
 
 def _layer_colours(n_layers: int) -> list[Any]:

@@ -13,7 +13,6 @@ from convergent.report.sections.section import (
     Section,
     Table,
     picture,
-    shown_layers,
 )
 from convergent.study.result import TaskResult
 from convergent.study.study import Study
@@ -88,11 +87,11 @@ def sections(study: Study) -> list[Section]:
 def _unit_section(study: Study) -> Section:
     parts: list[Part] = []
     for measure in ("correlation", "mutual_information"):
-        if shown_layers(study, measure):
+        if study.layers_with(measure):
             caption = _CURVES.format(unit=measure.replace("_", " "))
             parts.append(picture(figures.match_curves(study, measure), caption))
             parts.append(picture(figures.mean_matches(study, measure), _MEANS))
-    if shown_layers(study, "recurring_units"):
+    if study.layers_with("recurring_units"):
         parts.append(picture(figures.recurring_units(study), _RECURRING))
     for name, pair in _first_pairs(study, "correlation"):
         inside = [_of_pair(figures.correlation_matrices(pair), _MATRICES, pair)]
@@ -108,13 +107,11 @@ def _unit_section(study: Study) -> Section:
 
 def _map_section(study: Study) -> Section:
     parts: list[Part] = []
-    if shown_layers(study, "sparse_map"):
+    if study.layers_with("sparse_map"):
         parts.append(picture(figures.prediction_losses(study), _LOSSES))
         parts.append(_loss_table(study))
         parts.append(picture(figures.mapping_overview(study), _OVERVIEW))
-    for name in dict.fromkeys(
-        [*shown_layers(study, "sparse_map"), *shown_layers(study, "unit_tree")]
-    ):
+    for name in dict.fromkeys([*study.layers_with("sparse_map"), *study.layers_with("unit_tree")]):
         inside = [_of_pair(figures.mapping_weights(pair), _WEIGHTS, pair)
                   for pair in study.of(name, "sparse_map")[:1]]  # fmt: skip
         inside += [_of_pair(figures.tree_matrix(pair), _TREE, pair)
@@ -130,7 +127,7 @@ def _map_section(study: Study) -> Section:
 def _loss_table(study: Study) -> Table:
     rows = [
         (name, [f"{loss:.3f}" for loss in mean_losses(study, name)])
-        for name in shown_layers(study, "sparse_map")
+        for name in study.layers_with("sparse_map")
     ]
     headings = ["layer", *(f"penalty {penalty:g}" for penalty in study.settings.penalties)]
     caption = (
@@ -142,7 +139,7 @@ def _loss_table(study: Study) -> Table:
 
 def _group_section(study: Study) -> Section:
     parts: list[Part] = []
-    if shown_layers(study, "unit_groups"):
+    if study.layers_with("unit_groups"):
         parts.append(picture(figures.group_similarity(study), _SIMILARITY))
     for name, pair in _first_pairs(study, "unit_groups"):
         inside = []
@@ -162,7 +159,7 @@ def _group_section(study: Study) -> Section:
 
 def _activity(study: Study) -> Section:
     parts: list[Part] = []
-    if shown_layers(study, "activations"):
+    if study.layers_with("activations"):
         parts.append(picture(figures.mean_activations(study), _ACTIVITY))
     question = (
         "Convergent learning (Li et al. 2016): compare how much the units respond on average."
@@ -172,7 +169,7 @@ def _activity(study: Study) -> Section:
 
 def _first_pairs(study: Study, measure: str) -> list[tuple[str, TaskResult]]:
     """Return the first pair of networks of every layer."""
-    return [(name, study.of(name, measure)[0]) for name in shown_layers(study, measure)]
+    return [(name, study.of(name, measure)[0]) for name in study.layers_with(measure)]
 
 
 def _same_pair(study: Study, pair: TaskResult, measure: str) -> TaskResult | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from convergent.report import figures
-from convergent.report.sections.section import Section, picture, shown_layers
+from convergent.report.sections.section import Section, picture
 from convergent.study.study import Study
 
 
 def sections(study: Study) -> list[Section]:
     """Return the indexes of every pair of networks."""
-    if not shown_layers(study, "cka"):
+    if not study.layers_with("cka"):
         return []
     matrices = picture(
         figures.network_matrices(study),

@@ -9,7 +9,6 @@ from typing import ClassVar
 from matplotlib.figure import Figure
 
 from convergent.report.figures.style import data_uri
-from convergent.study.study import Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,3 @@ class Section:
 def picture(figure: Figure, caption: str) -> Picture:
     """Return a figure as a part of the page; it needs nothing beside the page."""
     return Picture(data_uri(figure), caption)
-
-
-def shown_layers(study: Study, measure: str) -> list[str]:
-    """Return the layers for which a measure has a result, in the study's order."""
-    return [layer.name for layer in study.layers if study.of(layer.name, measure)]

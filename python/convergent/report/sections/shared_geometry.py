@@ -8,14 +8,13 @@ from convergent.report.sections.section import (
     Part,
     Section,
     picture,
-    shown_layers,
 )
 from convergent.study.study import Study
 
 
 def sections(study: Study) -> list[Section]:
     """Return how well one shared space aligns the networks, and each layer's similarity matrices."""
-    names = shown_layers(study, "shared_response")
+    names = study.layers_with("shared_response")
     if not names:
         return []
     parts: list[Part] = [

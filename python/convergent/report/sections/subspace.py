@@ -7,7 +7,7 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from convergent.report import figures
-from convergent.report.sections.section import Section, picture, shown_layers
+from convergent.report.sections.section import Section, picture
 from convergent.study.study import Study
 
 _MAX_MATCH_PICTURES: tuple[tuple[Callable[[Study], Figure], str], ...] = (
@@ -38,9 +38,9 @@ _SIMPLE_MATCH_CAPTION = (
 def sections(study: Study) -> list[Section]:
     """Return the figures of maximum and simple matches."""
     parts = []
-    if shown_layers(study, "max_match"):
+    if study.layers_with("max_match"):
         parts += [picture(draw(study), caption) for draw, caption in _MAX_MATCH_PICTURES]
-    if shown_layers(study, "simple_matches"):
+    if study.layers_with("simple_matches"):
         parts.append(picture(figures.simple_match_sizes(study), _SIMPLE_MATCH_CAPTION))
     question = (
         "Neuron activation subspace match (Wang et al. 2018): find the largest sets of units, one in each network, "
