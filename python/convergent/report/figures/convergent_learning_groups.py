@@ -91,7 +91,7 @@ def group_hierarchy(groups: TaskResult) -> Figure:
         nothing_to_draw(axes, "no group was split")
         return figure
     sizes = node_sizes(groups, tree)
-    leaves, n_left_out = _some_leaves(_leaves_of(tree, root), sizes)
+    leaves, n_left_out = _some_leaves(leaves_of(tree, root), sizes)
     figure.set_size_inches(7.2, max(_ROW * (len(leaves) + 3), 1.6))
     depth = _draw_node(axes, tree, sizes, leaves, root, 0)[1]
     axes.set_xlim(-0.6, 2.0 * depth + 4.2)
@@ -113,6 +113,19 @@ def splits_of(groups: TaskResult) -> Tree:
     return tree
 
 
+def split_roots(tree: Tree) -> list[int]:
+    """Return the groups that were split and are no part of another."""
+    parts = {child for children in tree.values() for child in children}
+    return [node for node in tree if node not in parts]
+
+
+def leaves_of(tree: Tree, node: int) -> list[int]:
+    """Return the final groups below a node, from the first part down."""
+    if node not in tree:
+        return [node]
+    return [leaf for child in tree[node] for leaf in leaves_of(tree, child)]
+
+
 def node_sizes(groups: TaskResult, tree: Tree) -> dict[int, tuple[int, int]]:
     """Return the units of both networks in each final group and in each group that was split."""
     sizes = {k: (x, y) for k, (x, y) in enumerate(groups.arrays["sizes"].tolist())}
@@ -130,16 +143,8 @@ def node_sizes(groups: TaskResult, tree: Tree) -> dict[int, tuple[int, int]]:
 
 def largest_split(groups: TaskResult, tree: Tree) -> int | None:
     """Return the group with most units of those that were split and are no part of another."""
-    parts = {child for children in tree.values() for child in children}
     sizes = node_sizes(groups, tree)
-    roots = [node for node in tree if node not in parts]
-    return max(roots, key=lambda node: (sum(sizes[node]), -node), default=None)
-
-
-def _leaves_of(tree: Tree, node: int) -> list[int]:
-    if node not in tree:
-        return [node]
-    return [leaf for child in tree[node] for leaf in _leaves_of(tree, child)]
+    return max(split_roots(tree), key=lambda node: (sum(sizes[node]), -node), default=None)
 
 
 def _some_leaves(

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from convergent.report.figures.convergent_learning_groups import Tree, splits_of
+from convergent.report.figures.convergent_learning_groups import (
+    Tree,
+    leaves_of,
+    split_roots,
+    splits_of,
+)
 from convergent.report.figures.patch_blocks import BLOCK, PITCH, Board, nothing_to_show
-from convergent.report.figures.style import FAINT, INK, shortened, styled
+from convergent.report.figures.style import FAINT, INK, styled
 from convergent.report.figures.unit_groups_pictures import (
     PicturedGroup,
+    boxes_key,
     draw_members,
     pictured_groups,
 )
@@ -59,7 +65,7 @@ def group_tree_pictures(
         root = _fullest(tree, pictured)
     if root is None or root not in tree:
         return nothing_to_show("no split group with image patches of both networks")
-    leaves = _leaves(tree, root)
+    leaves = leaves_of(tree, root)
     best = sorted((g for g in leaves if g in pictured), key=lambda g: -pictured[g].between)
     shown = [g for g in leaves if g in set(best[:n_groups])]
     if not shown:
@@ -69,10 +75,7 @@ def group_tree_pictures(
     n_blocks = [max(len(g.members[k][:n_units]) for g in groups) for k in (0, 1)]
     width = left + _WORDS + sum(n_blocks) * PITCH + 0.45
     board = Board(width, 0.35 + len(groups) * _ROW, 2 * n_units * len(groups))
-    names = (shortened(patches_x.network), shortened(patches_y.network))
-    board.words(
-        width - 0.1, 0.14, f"in dashed boxes: {names[0]}; without: {names[1]}", 8.5, ha="right"
-    )
+    board.words(width - 0.1, 0.14, boxes_key(patches_x, patches_y), 8.5, ha="right")
     for place, group in enumerate(groups):
         y = 0.32 + place * _ROW
         _leaf_words(board, group, left, y)
@@ -117,20 +120,12 @@ def _draw_tree(board: Board, tree: Tree, root: int, rows: Mapping[int, int], rig
         board.axes.plot([_ROOT - _LEVEL], [top], "o", color=INK, markersize=4)
 
 
-def _leaves(tree: Tree, node: int) -> list[int]:
-    """Return the final groups below a node, from the first child down."""
-    if node not in tree:
-        return [node]
-    return [leaf for child in tree[node] for leaf in _leaves(tree, child)]
-
-
 def _depth(tree: Tree, node: int) -> int:
     return 1 + max(_depth(tree, child) for child in tree[node]) if node in tree else 0
 
 
 def _fullest(tree: Tree, pictured: Mapping[int, PicturedGroup]) -> int | None:
     """Return the first group that no other was split into, with the most final groups that have pictures."""
-    inner = {child for children in tree.values() for child in children}
-    roots = [node for node in tree if node not in inner]
-    counts = [sum(leaf in pictured for leaf in _leaves(tree, node)) for node in roots]
+    roots = split_roots(tree)
+    counts = [sum(leaf in pictured for leaf in leaves_of(tree, node)) for node in roots]
     return roots[int(np.argmax(counts))] if any(counts) else None

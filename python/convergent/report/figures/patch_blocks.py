@@ -25,6 +25,8 @@ BLOCK = 0.56
 """Side of a block in inches."""
 PITCH = 0.63
 """From one block to the next, in inches."""
+LINE = BLOCK + 0.04
+"""From one block to the one below it, in inches."""
 MOST_PATCHES = 9
 NOTHING = 0.93
 """Grey level of a place without a patch."""
@@ -61,6 +63,13 @@ class Board:
         """Draw a unit's block with its upper left corner at (x, y)."""
         draw_block(self.axes, patches, unit, x, y, BLOCK, content=content, side=self._side)
 
+    def stack(
+        self, patches: UnitPatches, unit: int, x: float, y: float, contents: Sequence[Content]
+    ) -> None:
+        """Draw a unit's blocks below each other, the upper left corner of the first at (x, y)."""
+        for row, content in enumerate(contents):
+            self.block(patches, unit, x, y + row * LINE, content)
+
     def words(
         self,
         x: float,
@@ -78,6 +87,12 @@ class Board:
     def name(self, y: float, name: str) -> None:
         """Write a network's name at the left edge, beside a block that begins at height y."""
         self.words(0.08, y + BLOCK / 2, shortened(name, 15), 8.5, ha="left", weight="bold")
+
+
+def shared_contents(*patches: UnitPatches) -> list[Content]:
+    """Return what all networks' blocks can show: patches, and deconvolutions where all have them."""
+    both = all(of_network.deconvolutions is not None for of_network in patches)
+    return ["pixels", "deconvolutions"] if both else ["pixels"]
 
 
 def nothing_to_show(message: str) -> Figure:

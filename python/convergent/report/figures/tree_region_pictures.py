@@ -11,10 +11,11 @@ from matplotlib.patches import Rectangle
 from convergent.report.figures.convergent_learning_tree import branches_of, zoomed_branches
 from convergent.report.figures.patch_blocks import (
     BLOCK,
+    LINE,
     PITCH,
     Board,
-    Content,
     nothing_to_show,
+    shared_contents,
 )
 from convergent.report.figures.style import BLUE, ORANGE, shortened, styled
 from convergent.study.result import TaskResult
@@ -46,10 +47,8 @@ def tree_region_pictures(
     if not regions:
         return nothing_to_show("no small branch with units of both networks")
     networks = (patches_x, patches_y)
-    contents: list[Content] = ["pixels"]
-    if all(patches.deconvolutions is not None for patches in networks):
-        contents.append("deconvolutions")
-    tall = _TITLE + len(contents) * (BLOCK + 0.04) + 0.12
+    contents = shared_contents(*networks)
+    tall = _TITLE + len(contents) * LINE + 0.12
     n_most = max(len(units) for units in regions)
     board = Board(
         max(_LEFT + n_most * PITCH + 0.06, 4.4),
@@ -64,8 +63,7 @@ def tree_region_pictures(
             x = _LEFT + place * PITCH
             colour = (BLUE, ORANGE)[side]
             board.words(x + BLOCK / 2, y - 0.1, f"unit {unit}", 7.5, colour=colour, weight="bold")
-            for line, content in enumerate(contents):
-                board.block(networks[side], unit, x, y + line * (BLOCK + 0.04), content)
+            board.stack(networks[side], unit, x, y, contents)
     return board.figure
 
 

@@ -74,9 +74,7 @@ def group_pictures(
         0.3 + n_rows * _ROW,
         sum(len(of[:n_units]) for g in groups for of in g.members),
     )
-    names = (shortened(patches_x.network), shortened(patches_y.network))
-    text = f"in dashed boxes: {names[0]}; without: {names[1]}"
-    board.words(_MARGIN, 0.14, text, 8.5, ha="left")
+    board.words(_MARGIN, 0.14, boxes_key(patches_x, patches_y), 8.5, ha="left")
     for place, group in enumerate(groups):
         x, y = (place // n_rows) * half + _MARGIN, 0.3 + (place % n_rows) * _ROW
         sizes = f"{group.sizes[0]} + {group.sizes[1]} units"
@@ -85,6 +83,13 @@ def group_pictures(
         board.words(x + 0.72, y + 0.1, text, 8.0, ha="left")
         draw_members(board, (patches_x, patches_y), group.members, x, y + _TITLE, n_units)
     return board.figure
+
+
+def boxes_key(patches_x: UnitPatches, patches_y: UnitPatches) -> str:
+    """Return what tells the networks' units apart where `draw_members` drew them."""
+    return (
+        f"in dashed boxes: {shortened(patches_x.network)}; without: {shortened(patches_y.network)}"
+    )
 
 
 def draw_members(

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from convergent.report.figures.convergent_learning_units import unit_means
 from convergent.report.figures.patch_blocks import (
     BLOCK,
+    LINE,
     PITCH,
     Board,
     Content,
     has_pictures,
     nothing_to_show,
+    shared_contents,
     with_pictures,
 )
 from convergent.report.figures.style import BLUE, FAINT, INK, ORANGE, styled
@@ -33,7 +35,7 @@ SIGNIFICANT = 3e-5
 """Smallest absolute weight that counts as not zero."""
 
 _GAP = 0.34
-_LINE = 0.17
+_TEXT_LINE = 0.17
 _NO_PICTURES = "no unit with image patches"
 
 
@@ -56,24 +58,23 @@ def best_and_worst_matches(
     best, worst = ends_of_matches(result, patches_x, patches_y, n_shown)
     if not best:
         return nothing_to_show(_NO_PICTURES)
-    contents = _contents(patches_x, patches_y)
-    step = len(contents) * BLOCK + (len(contents) - 1) * 0.04
+    contents = shared_contents(patches_x, patches_y)
+    step = len(contents) * LINE - (LINE - BLOCK)
     board = Board(
         _width(len(best), len(worst)),
-        0.3 + 2 * (step + _LINE) + 2.2 * _LINE,
+        0.3 + 2 * (step + _TEXT_LINE) + 2.2 * _TEXT_LINE,
         2 * len(contents) * (len(best) + len(worst)),
     )
-    top = 0.3 + 2 * _LINE
+    top = 0.3 + 2 * _TEXT_LINE
     rows = ((patches_x, top), (patches_y, top + step + 0.12))
     for patches, y in rows:
         board.name(y, patches.network)
     for x, (i, j, value) in zip(_places(len(best), len(worst)), [*best, *worst]):
-        board.words(x + BLOCK / 2, top - 1.5 * _LINE, f"{value:.3f}", 8.5, weight="bold")
-        board.words(x + BLOCK / 2, top - 0.5 * _LINE, f"unit {i}", 7.0)
+        board.words(x + BLOCK / 2, top - 1.5 * _TEXT_LINE, f"{value:.3f}", 8.5, weight="bold")
+        board.words(x + BLOCK / 2, top - 0.5 * _TEXT_LINE, f"unit {i}", 7.0)
         for (patches, y), unit in zip(rows, (i, j)):
-            for place, content in enumerate(contents):
-                board.block(patches, unit, x, y + place * (BLOCK + 0.04), content)
-        board.words(x + BLOCK / 2, rows[1][1] + step + 0.5 * _LINE, f"unit {j}", 7.0)
+            board.stack(patches, unit, x, y, contents)
+        board.words(x + BLOCK / 2, rows[1][1] + step + 0.5 * _TEXT_LINE, f"unit {j}", 7.0)
     _headings(board, len(best), len(worst), "best matches", "worst matches")
     return board.figure
 
@@ -125,15 +126,15 @@ def few_to_one(
     examples = predictors_of(matrix, patches_x, patches_y, units, n_units, n_predictors)
     if not examples:
         return nothing_to_show(_NO_PICTURES)
-    contents = _contents(patches_x, patches_y)
-    tall = len(contents) * (BLOCK + 0.04)
+    contents = shared_contents(patches_x, patches_y)
+    tall = len(contents) * LINE
     board = Board(
         NAMES + len(examples) * (n_predictors * PITCH + _GAP),
-        0.15 + 2 * tall + 0.75 + 3 * _LINE,
+        0.15 + 2 * tall + 0.75 + 3 * _TEXT_LINE,
         len(examples) * (n_predictors + 1) * len(contents),
     )
-    board.name(0.15 + _LINE, patches_x.network)
-    board.name(0.15 + _LINE + tall + 0.75, patches_y.network)
+    board.name(0.15 + _TEXT_LINE, patches_x.network)
+    board.name(0.15 + _TEXT_LINE + tall + 0.75, patches_y.network)
     for place, (target, predictors, n_more) in enumerate(examples):
         left = NAMES + place * (n_predictors * PITCH + _GAP)
         centre = left + (n_predictors * PITCH - PITCH + BLOCK) / 2
@@ -154,14 +155,13 @@ def _example(
     centre: float,
 ) -> None:
     """Draw one predicted unit, its predictors above it and an arrow with the weight from each of them."""
-    top, tall = 0.15 + _LINE, len(contents) * (BLOCK + 0.04)
+    top, tall = 0.15 + _TEXT_LINE, len(contents) * LINE
     below = top + tall + 0.75
     left += (2 * centre - 2 * left - len(predictors) * PITCH + PITCH - BLOCK) / 2
     for k, (unit, weight) in enumerate(predictors):
         x = left + k * PITCH
-        board.words(x + BLOCK / 2, top - 0.5 * _LINE, f"unit {unit}", 7.0)
-        for row, content in enumerate(contents):
-            board.block(networks[0], unit, x, top + row * (BLOCK + 0.04), content)
+        board.words(x + BLOCK / 2, top - 0.5 * _TEXT_LINE, f"unit {unit}", 7.0)
+        board.stack(networks[0], unit, x, top, contents)
         start, end = (
             (x + BLOCK / 2, top + tall),
             (centre + 0.11 * (k - (len(predictors) - 1) / 2), below - 0.03),
@@ -172,9 +172,8 @@ def _example(
         middle = (0.8 * start[0] + 0.2 * end[0], 0.8 * start[1] + 0.2 * end[1])
         board.axes.text(*middle, f"{weight:.3f}", size=8, ha="center", va="center", color=INK,
                         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0})  # fmt: skip
-    for row, content in enumerate(contents):
-        board.block(networks[1], target, centre - BLOCK / 2, below + row * (BLOCK + 0.04), content)
-    board.words(centre, below + tall + 0.4 * _LINE, f"unit {target}", 7.0)
+    board.stack(networks[1], target, centre - BLOCK / 2, below, contents)
+    board.words(centre, below + tall + 0.4 * _TEXT_LINE, f"unit {target}", 7.0)
 
 
 def chosen_weights(result: TaskResult) -> NDArray[np.float64]:
@@ -239,16 +238,16 @@ def most_and_least_active(
         return nothing_to_show(_NO_PICTURES)
     n_most = max(len(most) for most, _ in ends.values())
     n_least = max(len(least) for _, least in ends.values())
-    row = BLOCK + 2.9 * _LINE
+    row = BLOCK + 2.9 * _TEXT_LINE
     board = Board(_width(n_most, n_least), 0.35 + len(ends) * row, len(ends) * (n_most + n_least))
     places = _places(n_most, n_least)
     for k, (name, (most, least)) in enumerate(ends.items()):
-        y = 0.35 + k * row + 2 * _LINE
+        y = 0.35 + k * row + 2 * _TEXT_LINE
         board.name(y, name)
         columns = [*places[: len(most)], *places[len(places) - len(least) :]]
         for x, (unit, value) in zip(columns, [*most, *least]):
-            board.words(x + BLOCK / 2, y - 1.5 * _LINE, f"{value:.3g}", 8.5, weight="bold")
-            board.words(x + BLOCK / 2, y - 0.5 * _LINE, f"unit {unit}", 7.0)
+            board.words(x + BLOCK / 2, y - 1.5 * _TEXT_LINE, f"{value:.3g}", 8.5, weight="bold")
+            board.words(x + BLOCK / 2, y - 0.5 * _TEXT_LINE, f"unit {unit}", 7.0)
             board.block(patches[name], unit, x, y)
     _headings(board, n_most, n_least, "highest mean activation", "lowest mean activation")
     return board.figure
@@ -267,11 +266,6 @@ def _ends(ranked: list[T], n_shown: int) -> tuple[list[T], list[T]]:
     n_first = min(n_shown, -(-len(ranked) // 2))
     n_last = min(n_shown, len(ranked) - n_first)
     return ranked[:n_first], ranked[len(ranked) - n_last :]
-
-
-def _contents(*patches: UnitPatches) -> list[Content]:
-    both = all(of_network.deconvolutions is not None for of_network in patches)
-    return ["pixels", "deconvolutions"] if both else ["pixels"]
 
 
 def _places(n_left: int, n_right: int) -> list[float]:
