@@ -1,9 +1,9 @@
-"""The networks of docs/gallery.md: AlexNets trained here, and the trained networks that come with the images.
+"""The networks of docs/gallery.md: networks trained here, and the trained networks that come with the images.
 
-``python -m bench.gallery_networks [--work DIR] [--seeds N] [--width W] [--epochs N]`` trains AlexNet32 on CIFAR-10 from
-several seeds. It may be stopped at any time: the next run goes on after the last whole epoch. Images and the other
-networks are looked for in $CONVERGENT_SHARED/data; images are lossless JPEG XL, which needs a decoder such as
-pylibjxl.
+``python -m bench.gallery_networks [alexnet32 | convnet] [--dataset cifar10 | cifar100] [--work DIR]`` trains
+AlexNet32, or the ConvNet of Lu et al. (2018), from several seeds. It may be stopped at any time: the next run goes on
+after the last whole epoch. Images and the other networks are looked for in $CONVERGENT_SHARED/data; images are lossless
+JPEG XL, which needs a decoder such as pylibjxl.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import argparse
 import importlib.util
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ MEAN, STD = (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)
 CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
+PAPER_EPOCHS = (0, 1, 2, 4, 6, 9, 14, 21, 32, 50)
 VGG11_CHANNELS = (16, "M", 32, "M", 64, 64, "M", 128, 128, "M", 128, 128, "M")
 
 
@@ -43,23 +44,47 @@ class MirroredAlexNet(nets.AlexNet32):
         return logits
 
 
+class HalfPrecisionConvNet(nets.ConvNet):
+    """The ConvNet of 32, 64 and 512 units, trained with bfloat16 products and half of the images mirrored."""
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__(3, 32, (32, 64, 512), n_classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return logits."""
+        if not self.training:
+            return self._logits(images)
+        mirrored = torch.rand(len(images), 1, 1, 1) < 0.5
+        images = torch.where(mirrored, images.flip(3), images)
+        with torch.autocast("cpu", torch.bfloat16):
+            return self._logits(images.to(memory_format=torch.channels_last)).float()
+
+    def _logits(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = super().forward(images)
+        return logits
+
+
 def shared_data() -> Path:
     """Return the folder of images and networks."""
     return Path(os.environ["CONVERGENT_SHARED"]) / "data"
 
 
 def cifar10_pixels(split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the train or test images, uint8 (n, 32, 32, 3), and their labels."""
+    """Return the train or test images of CIFAR-10, uint8 (n, 32, 32, 3), and their labels."""
+    return _pixels("cifar10", split, "labels")
+
+
+def _pixels(name: str, split: str, labels: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     folder = shared_data()
     spec = importlib.util.spec_from_file_location("load_packed", folder / "load_packed.py")
     assert spec is not None
     assert spec.loader is not None
     packed = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(packed)
-    names = ["test"] if split == "test" else [f"train{part}" for part in range(1, 6)]
-    parts = [packed.load(folder / f"cifar10_{name}.npz") for name in names]
+    splits = ["test"] if split == "test" else [f"train{part}" for part in range(1, 6)]
+    parts = [packed.load(folder / f"{name}_{part}.npz") for part in splits]
     pixels = np.concatenate([part["x"] for part in parts])
-    return pixels, np.concatenate([part["labels"] for part in parts]).astype(np.int64)
+    return pixels, np.concatenate([part[labels] for part in parts]).astype(np.int64)
 
 
 def normalised(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -76,6 +101,16 @@ def cifar10() -> nets.ImageDataset:
     test, test_labels = cifar10_pixels("test")
     return nets.ImageDataset(
         normalised(train), train_labels, normalised(test), test_labels, CLASSES, "cifar10"
+    )
+
+
+def cifar100() -> nets.ImageDataset:
+    """Return CIFAR-100 with its hundred classes, prepared as CIFAR-10 is."""
+    train, train_labels = _pixels("cifar100", "train", "fine_labels")
+    test, test_labels = _pixels("cifar100", "test", "fine_labels")
+    names = tuple(f"class {label}" for label in range(100))
+    return nets.ImageDataset(
+        normalised(train), train_labels, normalised(test), test_labels, names, "cifar100"
     )
 
 
@@ -150,30 +185,50 @@ def _print_epoch(description: str, done: int, total: int) -> None:
     print(f"{description}: epoch {done}/{total}", flush=True)
 
 
+def convnet_epochs(work: Path, dataset: str) -> dict[str, dict[int, nn.Module]]:
+    """Return the ConvNets that were trained into `work`: by seed, and by the epoch of the checkpoint."""
+    n_classes = 100 if dataset == "cifar100" else 10
+    model = partial(HalfPrecisionConvNet, n_classes)
+    return {
+        folder.name: {
+            epoch: nets.load_network(path, model)
+            for epoch, path in nets.checkpoint_paths(folder).items()
+        }
+        for folder in sorted((work / f"convnet-{dataset}").glob("seed-*"))
+    }
+
+
 def main() -> None:
-    """Train the AlexNets."""
+    """Train the networks."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("network", nargs="?", choices=("alexnet32", "convnet"), default="alexnet32")
+    parser.add_argument("--dataset", choices=("cifar10", "cifar100"), default="cifar10")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "gallery")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--width", type=float, default=0.25)
+    parser.add_argument("--width", type=float, default=0.25, help="of AlexNet32")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rate", type=float, default=0.015, help="first learning rate")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    settings: dict[str, Any] = {
-        "epochs": arguments.epochs,
-        "checkpoints": (0, arguments.epochs),
-        "batch_size": 64,
-        "learning_rate": arguments.rate,
-    }
+    data = cifar10() if arguments.dataset == "cifar10" else cifar100()
+    model: Callable[[], nn.Module]
+    if arguments.network == "alexnet32":
+        model = partial(MirroredAlexNet, width=arguments.width, dropout=0.0)
+        checkpoints, out = [0, arguments.epochs], "alexnet32"
+    else:
+        model = partial(HalfPrecisionConvNet, len(data.class_names))
+        checkpoints, out = [*PAPER_EPOCHS, arguments.epochs], f"convnet-{arguments.dataset}"
     paths = nets.train(
-        partial(MirroredAlexNet, width=arguments.width, dropout=0.0),
-        cifar10(),
+        model,
+        data,
         seeds=range(arguments.seeds),
-        out=arguments.work / "alexnet32",
+        out=arguments.work / out,
+        epochs=arguments.epochs,
+        checkpoints=sorted({epoch for epoch in checkpoints if epoch <= arguments.epochs}),
+        batch_size=64,
+        learning_rate=arguments.rate,
         progress=_print_epoch,
-        **settings,
     )
     for path in paths:
         print(path, (path / "metrics.csv").read_text().splitlines()[-1])
