@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convergent.measures.consistency import consistency
 from convergent.measures.rsm import (
-    consistency,
     inter_rsm,
     rsm,
     rsm_agreement,
