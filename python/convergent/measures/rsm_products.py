@@ -79,33 +79,30 @@ def stream_rsms(
     """
     n_examples, n_networks = directions[0].shape[0], len(directions)
     first, second = np.tril_indices(n_networks, -1)
-    shift = _lower_means(directions, reference, first, second)
-    side = int(np.clip(np.sqrt(_TILE_BYTES / 8 / len(shift)), 1, _LARGEST_TILE))
+    means = _lower_means(directions, reference, first, second)
+    side = int(np.clip(np.sqrt(_TILE_BYTES / 8 / len(means)), 1, _LARGEST_TILE))
     stacked = np.stack(directions)
     between, within = np.empty((n_examples, n_examples)), np.empty((n_examples, n_examples))
-    total, products = np.zeros(len(shift)), np.zeros((len(shift), len(shift)))
-    kept = np.empty((len(shift), sampled.size))
+    products = np.zeros((len(means), len(means)))
+    kept = np.empty((len(means), sampled.size))
     places = _TilePlaces(n_examples, side, sampled)
     for rows, columns in places.tiles():
         tile = _tile(stacked, reference, rows, columns, first, second)
         between[rows, columns] = tile[: first.size].mean(axis=0)
         within[rows, columns] = tile[first.size :].mean(axis=0)
-        entries = tile.reshape(len(shift), -1)
+        entries = tile.reshape(len(means), -1)
         here, there = places.sampled_in(rows, columns)
         kept[:, here] = entries[:, there]
-        lower = entries - shift[:, None]
+        lower = entries - means[:, None]
         if rows == columns:
             lower = lower[:, np.tril(np.ones(tile.shape[1:], dtype=np.bool_), -1).ravel()]
-        total += lower.sum(axis=1)
         products += lower @ lower.T
-    n_entries = n_examples * (n_examples - 1) // 2
-    products -= np.outer(total, total) / n_entries
     of_pairs, of_networks = slice(first.size), slice(first.size, None)
     found = PairProducts(
         products[of_pairs, of_pairs],
         products[of_pairs, of_networks],
         products[of_networks, of_networks],
-        n_entries,
+        n_examples * (n_examples - 1) // 2,
         kept[of_pairs],
         kept[of_networks],
     )
@@ -160,7 +157,8 @@ def _mirrored(matrix: Matrix) -> Matrix:
     for i in range(len(matrix)):
         matrix[i, i + 1 :] = matrix[i + 1 :, i]
     np.clip(matrix, -1.0, 1.0, out=matrix)
-    return matrix
+    result: Matrix = matrix
+    return result
 
 
 class _TilePlaces:
