@@ -9,6 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convergent._warnings import ConvergenceWarning, DeadUnitWarning
+from convergent.inference.examples import bootstrap_examples
+from convergent.inference.interval import Interval
+from convergent.inference.networks import bootstrap_networks
+from convergent.inference.noise_ceiling import NoiseCeiling, noise_ceiling
+from convergent.inference.pairs import bootstrap_pairs
+from convergent.inference.permutation import PermutationNull, permutation_null
+from convergent.inference.values import bootstrap_values
 from convergent.measures.assignment import UnitMatch, assign, match_agreement, match_units
 from convergent.measures.correlation import correlation
 from convergent.measures.indexes import cka
@@ -35,12 +42,15 @@ __all__ = [
     "ConvergenceWarning",
     "DeadUnitWarning",
     "Factor",
+    "Interval",
     "Match",
     "MatchLevels",
     "MatchSummary",
     "MatchingSimilarity",
     "MinMatches",
     "Moments",
+    "NoiseCeiling",
+    "PermutationNull",
     "RecurringUnits",
     "SharedResponseModel",
     "SimpleMatches",
@@ -53,6 +63,10 @@ __all__ = [
     "UnitTree",
     "assign",
     "bin_units",
+    "bootstrap_examples",
+    "bootstrap_networks",
+    "bootstrap_pairs",
+    "bootstrap_values",
     "cka",
     "consistency",
     "correlation",
@@ -63,6 +77,8 @@ __all__ = [
     "matching_similarity",
     "max_match",
     "mutual_information",
+    "noise_ceiling",
+    "permutation_null",
     "recurring_units",
     "rsm",
     "rsm_agreement",
