@@ -9,6 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convergent._warnings import ConvergenceWarning, DeadUnitWarning
+from convergent.inference.examples import bootstrap_examples
+from convergent.inference.interval import Interval
+from convergent.inference.networks import bootstrap_networks
+from convergent.inference.noise_ceiling import NoiseCeiling, noise_ceiling
+from convergent.inference.pairs import bootstrap_pairs
+from convergent.inference.permutation import PermutationNull, permutation_null
+from convergent.inference.values import bootstrap_values
 from convergent.measures.alignment import AlignmentAgreement, alignment_agreement
 from convergent.measures.assignment import UnitMatch, assign, match_agreement, match_units
 from convergent.measures.class_means import ClassMeanEmbedding, class_mean_embedding
@@ -40,12 +47,15 @@ __all__ = [
     "ConvergenceWarning",
     "DeadUnitWarning",
     "Factor",
+    "Interval",
     "Match",
     "MatchLevels",
     "MatchSummary",
     "MatchingSimilarity",
     "MinMatches",
     "Moments",
+    "NoiseCeiling",
+    "PermutationNull",
     "RecurringUnits",
     "SharedResponseModel",
     "SimpleMatches",
@@ -59,6 +69,10 @@ __all__ = [
     "alignment_agreement",
     "assign",
     "bin_units",
+    "bootstrap_examples",
+    "bootstrap_networks",
+    "bootstrap_pairs",
+    "bootstrap_values",
     "cka",
     "class_mean_embedding",
     "consistency",
@@ -71,6 +85,8 @@ __all__ = [
     "matching_similarity",
     "max_match",
     "mutual_information",
+    "noise_ceiling",
+    "permutation_null",
     "recurring_units",
     "rsm",
     "rsm_agreement",
