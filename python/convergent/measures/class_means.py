@@ -20,7 +20,7 @@ from convergent.measures.shared_space import (
 )
 from convergent.statistics.collected import check_labels
 
-AXES = ("first", "all")
+AXES = ("all", "first")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -61,7 +61,7 @@ class ClassMeanEmbedding:
 
 
 def class_mean_embedding(
-    activations: Sequence[Any], shared: Sequence[Any], labels: Any, *, axes: str = "first"
+    activations: Sequence[Any], shared: Sequence[Any], labels: Any, *, axes: str = "all"
 ) -> ClassMeanEmbedding:
     """Return the class means of several networks in two dimensions, before and after alignment.
 
@@ -73,11 +73,10 @@ def class_mean_embedding(
         The same in the shared space, as `SharedResponseModel.transform` returns them.
     labels : array, shape (n_examples,)
         Class of each example, numbers or text.
-    axes : {"first", "all"}
-        Coordinates of the native spaces, common to all networks: the two principal axes of the
-        first network's class means, in which other networks show what they have at the same units;
-        or of all networks' class means together. In the shared space they are those of the mean
-        over networks.
+    axes : {"all", "first"}
+        Coordinates of the native spaces, common to all networks: the two principal axes of all
+        networks' class means together; or of the first network's, in which others show little if
+        they are not aligned. In the shared space they are those of the mean over networks.
 
     Returns
     -------

@@ -149,7 +149,8 @@ def _lower_means(
         np.vdot(network.sum(axis=0), network.sum(axis=0)) - np.vdot(network, network)
         for network in reference
     ]
-    return np.array(sums) / (n_examples * (n_examples - 1))
+    means: Matrix = np.array(sums) / (n_examples * (n_examples - 1))
+    return means
 
 
 def _mirrored(matrix: Matrix) -> Matrix:
