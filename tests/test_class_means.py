@@ -80,8 +80,9 @@ def test_alignment_closes_the_gap() -> None:
 def test_a_rotation_of_one_network_moves_the_native_space_only() -> None:
     native, shared = turned_networks()
     turn = np.linalg.qr(np.random.default_rng(5).standard_normal((6, 6)))[0]
-    moved = cv.class_mean_embedding([native[0], native[1] @ turn, native[2]], shared, LABELS)
-    still = cv.class_mean_embedding(native, shared, LABELS)
+    turned = [native[0], native[1] @ turn, native[2]]
+    moved = cv.class_mean_embedding(turned, shared, LABELS, axes="first")
+    still = cv.class_mean_embedding(native, shared, LABELS, axes="first")
     np.testing.assert_array_equal(moved.shared, still.shared)
     np.testing.assert_array_equal(moved.native[[0, 2]], still.native[[0, 2]])
     assert np.abs(moved.native[1] - still.native[1]).max() > 0.1
