@@ -48,7 +48,8 @@ def agreement_during_training(trajectory: Trajectory, method: str = "linear") ->
     axes.set_xlabel("epoch of training")
     kind = "correlation" if method == "linear" else "rank correlation"
     axes.set_ylabel(f"{kind} with the similarities\nwithin networks at the end")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="layer")
+    if trajectory.layers:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="layer")
     return figure
 
 
