@@ -51,6 +51,11 @@ class StudyFolder:
         return self.root / "comparisons"
 
     @property
+    def trajectory(self) -> Path:
+        """Folder of what was compared during training, one file an epoch."""
+        return self.root / "trajectory"
+
+    @property
     def summary(self) -> Path:
         """Path of the tidy table."""
         return self.root / "summary.csv"
