@@ -155,7 +155,7 @@ def agreement_bars(study: Study) -> Figure:
     Bars are correlations of the mean matrices, lines their 95 % intervals over networks.
     """
     names = study.layers_with("shared_response")
-    figure = Figure(figsize=(layers_width(len(names)), 3.0))
+    figure = Figure(figsize=(layers_width(len(names)) + 1.0, 3.0))
     axes = figure.subplots()
     positions = np.arange(len(names))
     for quantity, shift, colour, label in (

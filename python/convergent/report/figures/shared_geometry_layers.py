@@ -72,7 +72,7 @@ def variance_over_layers(study: Study) -> Figure:
     Large dots are means over networks with their 95 % intervals, small dots single networks.
     """
     names = study.layers_with("shared_response")
-    figure, axes = _over_layers(names)
+    figure, axes = _over_layers(names, beside=1.5)
     for quantity, shift, colour, label in (
         ("variance_explained", -0.06, GREEN, "all networks"),
         ("variance_explained_leave_one_out", 0.06, PURPLE, "judged one left out"),
@@ -108,8 +108,9 @@ def consistency_over_layers(study: Study) -> Figure:
     return figure
 
 
-def _over_layers(names: list[str]) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(layers_width(len(names)), 3.0))
+def _over_layers(names: list[str], beside: float = 0.0) -> tuple[Figure, Axes]:
+    """Return a figure with layers along its axis, and so many inches more for what stands beside."""
+    figure = Figure(figsize=(layers_width(len(names)) + beside, 3.0))
     axes = figure.subplots()
     layer_axis(axes, names)
     axes.set_xlim(-0.5, max(len(names) - 0.5, 0.5))
