@@ -78,12 +78,16 @@ def write_report(
         lstrip_blocks=True,
     )
     quantities = overview.shown_quantities(study)
+    groups = overview.groups(study, quantities)
     page = environment.get_template("report.html.j2").render(
         title=title,
         study=study,
         findings=overview.findings(study),
         quantities=quantities,
-        groups=overview.groups(study, quantities),
+        groups=groups,
+        intervals=any(
+            cell.interval for group in groups for *_, cells in group.rows for cell in cells
+        ),
         explained=len(study.layers) <= _EXPLAINED_BESIDE,
         sections=_sections(study, metrics, patches, trajectory),
         settings=provenance.settings(study, details or {}),
