@@ -90,7 +90,8 @@ def mean_matches(study: Study, measure: str = "correlation") -> Figure:
     for shift, (quantity, colour, label) in zip((-0.06, 0.06), _MATCHINGS):
         chance = [study.value(name, measure, f"{quantity}_shuffled") for name in names]
         if np.isfinite(chance).all():
-            axes.plot(positions, chance, ":", color=colour, linewidth=1.0, zorder=0)
+            axes.plot(positions, chance, ":", color=colour, linewidth=1.0, zorder=0,
+                      label=f"{label}, shuffled")  # fmt: skip
         pairs = [study.values(name, measure, quantity) for name in names]
         for position, values in zip(positions, pairs):
             dots = np.full(len(values), position + shift)
@@ -102,7 +103,10 @@ def mean_matches(study: Study, measure: str = "correlation") -> Figure:
     axes.set_xlabel("layer, from input to output")
     axes.set_ylabel("mean " + _AXIS[measure].replace(" (", "\n("))
     layer_axis(axes, names)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    handles, labels = axes.get_legend_handles_labels()  # lines come before those with bars
+    n_shuffled = sum(label.endswith("shuffled") for label in labels)
+    axes.legend(handles[n_shuffled:] + handles[:n_shuffled], labels[n_shuffled:] + labels[:n_shuffled],
+                loc="center left", bbox_to_anchor=(1.0, 0.5))  # fmt: skip
     return figure
 
 
