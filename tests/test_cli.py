@@ -211,6 +211,9 @@ def test_demo_killed_and_run_again_gives_the_same_numbers(tmp_path: Path) -> Non
     assert not (cut / "summary.csv").exists()
     assert run(["demo", "--out", str(cut), *small]).wait() == 0
     assert (cut / "summary.csv").read_bytes() == (tmp_path / "whole" / "summary.csv").read_bytes()
+    for name in ("epoch-000.json", "epoch-003.json", "trajectory.json"):
+        whole = (tmp_path / "whole" / "trajectory" / name).read_bytes()
+        assert (cut / "trajectory" / name).read_bytes() == whole
     assert (cut / "report.html").stat().st_size > 50_000
 
 
