@@ -48,6 +48,7 @@ def test_two_networks_have_no_intervals(tmp_path: Path) -> None:
     page = result.report(tmp_path / "report.html").read_text()
     assert f">{result.value('activations', 'cka', 'linear'):.3f}</td>" in page
     assert "<small>" not in page
+    assert "95 % intervals." not in page
     assert "intervals.csv" not in page
 
 
@@ -74,6 +75,8 @@ def test_every_measure_is_in_the_table(evil_study: study.Study, page: str) -> No
     ends = f"{interval.low:.3f} – {interval.high:.3f}"
     assert f">{value:.3f}<small>{ends}</small></td>" in page
     assert "all intervals in intervals.csv" in page
+    assert "Small numbers are 95 % intervals." in page
+    assert "<dt>noise ceiling, to</dt>" in page
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convergent import _storage
+from convergent.report import glossary
 from convergent.report.sections import (
     convergent_learning,
     indexes,
@@ -85,9 +86,7 @@ def write_report(
         findings=overview.findings(study),
         quantities=quantities,
         groups=groups,
-        intervals=any(
-            cell.interval for group in groups for *_, cells in group.rows for cell in cells
-        ),
+        intervals=glossary.INTERVALS if overview.has_intervals(groups) else "",
         explained=len(study.layers) <= _EXPLAINED_BESIDE,
         sections=_sections(study, metrics, patches, trajectory),
         settings=provenance.settings(study, details or {}),

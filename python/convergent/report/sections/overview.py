@@ -61,6 +61,11 @@ def groups(study: Study, quantities: list[Quantity]) -> list[Group]:
     return list(by_measure.values())
 
 
+def has_intervals(groups: list[Group]) -> bool:
+    """Return whether some number of the table has an interval."""
+    return any(cell.interval for group in groups for *_, cells in group.rows for cell in cells)
+
+
 def _cell(study: Study, layer: str, quantity: Quantity) -> Cell:
     value = study.value(layer, quantity.measure, quantity.name)
     interval = study.interval(layer, quantity.measure, quantity.name)
