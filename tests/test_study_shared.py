@@ -138,7 +138,22 @@ def test_the_table_on_the_page_has_no_rows_for_the_ends_of_intervals() -> None:
 
     _, found = compared(networks())
     (group,) = groups(found, shown_quantities(found))
-    assert len(group.rows) == 5
+    assert len(group.rows) == 7
+
+
+def test_noise_ceilings_are_those_of_the_held_out_similarities() -> None:
+    result, found = compared(networks())
+    native, _, _ = held_out_of(networks())
+    expected = cv.noise_ceiling(native)
+    for bound in ("lower", "upper"):
+        value = found.value("activations", "shared_response", f"noise_ceiling_{bound}")
+        assert value == pytest.approx(getattr(expected, bound), abs=1e-6)
+    ceiling = found.noise_ceiling("activations")
+    assert ceiling is not None
+    assert ceiling.lower == result.scalars["noise_ceiling_lower"]
+    fewer, of_two = compared({name: x for name, x in networks().items() if name in "ab"})
+    assert "noise_ceiling_lower" not in fewer.scalars
+    assert of_two.noise_ceiling("activations") is None
 
 
 def test_intervals_are_those_of_the_package() -> None:
