@@ -131,7 +131,7 @@ def print_tables(study: Study, trajectory: Trajectory, dataset: str) -> None:
         print(f"  class gaps {result.arrays['class_gaps'].round(3)}", end="")
         print(f", shares {result.arrays['class_shares'].round(3)}")
     print(f"paper, last layer, variance explained: {PAPER[dataset]:.2f}\n")
-    for quantity in ("agreement", "agreement_rank"):
+    for quantity in ("agreement", "agreement_rank", "variance_explained"):
         print(f"| {quantity}, epoch | {' | '.join(map(str, trajectory.epochs))} |")
         print(f"|{'---|' * (len(trajectory.epochs) + 1)}")
         for layer_name in trajectory.layers:

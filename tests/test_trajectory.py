@@ -18,6 +18,7 @@ from convergent.study import CompareSettings, Epoch, Trajectory, follow_training
 from convergent.study.shared_geometry import split_examples
 from convergent.study.trajectory import _Work
 from tests.reference import alignment as reference
+from tests.reference.rsm import variance_explained
 
 Matrix = NDArray[np.float64]
 N_EXAMPLES, LAST = 60, 9
@@ -68,6 +69,12 @@ def test_each_epoch_follows_the_twin(epoch: int) -> None:
         end = [standardised(x) for x in networks(LAST, layer).values()]
         model = cv.SharedResponseModel(4, seed=3).fit([x[fit] for x in now])
         shared = model.transform([x[held_out] for x in now])
+        for convention in ("plain", "leave-one-out"):
+            centred = [x[held_out] - x[fit].mean(axis=0) for x in now]
+            expected = np.mean(variance_explained(centred, model.weights_, convention))
+            suffix = "" if convention == "plain" else "_leave_one_out"
+            value = found.scalars[name, epoch][f"variance_explained{suffix}"]
+            assert value == pytest.approx(expected, abs=1e-6)
         goal = [x[held_out] - x[fit].mean(axis=0) for x in end]
         for quantity, method in (("agreement", "linear"), ("agreement_rank", "rank")):
             expected = reference.alignment(shared, goal, "cosine", method)
@@ -87,11 +94,9 @@ def test_noise_that_ends_shows_as_a_rise() -> None:
         assert np.isnan(found.values(name, "accuracy")).all()
     assert repr(found) == "Trajectory(2 layers, epochs 0, 2, 5, 9)"
     rows = list(found.rows())
-    assert len(rows) == 2 * 4 * 6
-    assert rows[0] == {
-        "layer": "first", "epoch": 0, "quantity": "agreement",
-        "value": found.scalars["first", 0]["agreement"],
-    }  # fmt: skip
+    assert len(rows) == 2 * 4 * 12
+    value = found.scalars["first", 0]["agreement"]
+    assert {"layer": "first", "epoch": 0, "quantity": "agreement", "value": value} in rows
 
 
 def test_the_end_is_what_the_comparison_says() -> None:
@@ -109,7 +114,8 @@ def test_two_networks_have_no_interval() -> None:
         return cv.Statistics.from_arrays(kept)
 
     found = follow_training(pair(LAST), earlier(pair), LAST, settings=SETTINGS)
-    assert set(found.scalars["activations", 0]) == {"agreement", "agreement_rank"}
+    quantities = {"variance_explained", "variance_explained_leave_one_out"}
+    assert set(found.scalars["activations", 0]) == {"agreement", "agreement_rank", *quantities}
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -33,15 +33,9 @@ def shared_response_task(layer: Layer) -> tuple[Scalars, Arrays]:
     split = Split.of(layer.statistics.images, layer.labels, layer.settings)
     model, test = fitted(layer.statistics.images, split, layer.settings, layer.n_threads)
     shared = model.transform(test)
-    scalars: Scalars = {"n_features": model.weights_[0].shape[1]}
-    arrays: Arrays = {"held_out": split.held_out}
-    for name, convention in (
-        ("variance_explained", "plain"),
-        ("variance_explained_leave_one_out", "leave-one-out"),
-    ):
-        arrays[name] = variance_explained(test, model, convention=convention)
-        scalars[name] = float(arrays[name].mean())
-        add_interval(scalars, name, of_values(arrays[name]))
+    scalars, arrays = explained_variance(model, test)
+    scalars["n_features"] = model.weights_[0].shape[1]
+    arrays["held_out"] = split.held_out
     # The shared space has its origin at the units' means, and so must the similarities within networks have.
     centred = [x - mean for x, mean in zip(test, model.means_)]
     _agreement(alignment_agreement(centred, shared), scalars, arrays)
@@ -53,6 +47,22 @@ def shared_response_task(layer: Layer) -> tuple[Scalars, Arrays]:
             arrays["class_means_native"], arrays["class_means_shared"] = found.native, found.shared
             arrays["class_gaps"] = np.array([found.native_gap, found.shared_gap])
             arrays["class_shares"] = np.array([found.native_share, found.shared_share])
+    return scalars, arrays
+
+
+def explained_variance(
+    model: SharedResponseModel, test: list[NDArray[np.float64]]
+) -> tuple[Scalars, Arrays]:
+    """Return the share of variance that the shared response explains: the mean over networks, and of each."""
+    scalars: Scalars = {}
+    arrays: Arrays = {}
+    for name, convention in (
+        ("variance_explained", "plain"),
+        ("variance_explained_leave_one_out", "leave-one-out"),
+    ):
+        arrays[name] = variance_explained(test, model, convention=convention)
+        scalars[name] = float(arrays[name].mean())
+        add_interval(scalars, name, of_values(arrays[name]))
     return scalars, arrays
 
 

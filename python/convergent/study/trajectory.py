@@ -18,7 +18,12 @@ from convergent.statistics import LayerStatistics, Statistics
 from convergent.study.intervals import add_interval, of_agreement
 from convergent.study.layer import Scalars
 from convergent.study.settings import CompareSettings
-from convergent.study.shared_geometry import Split, fitted, held_out_centred
+from convergent.study.shared_geometry import (
+    Split,
+    explained_variance,
+    fitted,
+    held_out_centred,
+)
 
 FORMAT = "convergent.Trajectory/1"
 EPOCH_FORMAT = "convergent.TrajectoryEpoch/1"
@@ -63,8 +68,8 @@ class Trajectory:
     epochs: tuple[int, ...]
     """Ascending; the last one is the end of training."""
     scalars: Mapping[tuple[str, int], Scalars]
-    """By layer and epoch: "agreement", "agreement_rank", and with three networks or more each one's 95 % interval
-    over networks, "..._low" and "..._high"."""
+    """By layer and epoch: "agreement", "agreement_rank", "variance_explained", "variance_explained_leave_one_out", and
+    with three networks or more each one's 95 % interval over networks, "..._low" and "..._high"."""
 
     def __repr__(self) -> str:
         return f"Trajectory({len(self.layers)} layers, epochs {', '.join(map(str, self.epochs))})"
@@ -253,7 +258,7 @@ class _Work:
             reference=held_out_centred(final.images, self._split),
             native=False,
         )
-        scalars: Scalars = {}
+        scalars = explained_variance(model, test)[0]
         for quantity, method in (("agreement", "linear"), ("agreement_rank", "rank")):
             scalars[quantity] = float(getattr(found, method))
             add_interval(scalars, quantity, of_agreement(found, method))
