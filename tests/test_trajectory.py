@@ -71,7 +71,7 @@ def test_each_epoch_follows_the_twin(epoch: int) -> None:
         shared = model.transform([x[held_out] for x in now])
         for convention in ("plain", "leave-one-out"):
             centred = [x[held_out] - x[fit].mean(axis=0) for x in now]
-            expected = np.mean(variance_explained(centred, model.weights_, convention))
+            expected = float(variance_explained(centred, model.weights_, convention).mean())
             suffix = "" if convention == "plain" else "_leave_one_out"
             value = found.scalars[name, epoch][f"variance_explained{suffix}"]
             assert value == pytest.approx(expected, abs=1e-6)
