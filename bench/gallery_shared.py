@@ -9,6 +9,7 @@ $CONVERGENT_SHARED/data; they are lossless JPEG XL, which needs a decoder such a
 from __future__ import annotations
 
 import argparse
+import io
 import time
 from functools import partial
 from hashlib import blake2b
@@ -17,7 +18,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 from torch import nn
 
 import convergent as cv
@@ -29,6 +32,7 @@ from convergent.study_trajectory import collected_images
 
 LAYERS = ["relu1", "relu2", "relu3"]
 DPI = 110
+LARGE = 150_000
 PAPER = {"cifar10": 0.91, "cifar100": 0.89}
 """Variance explained in the last hidden layer, the paper's only numbers of ConvNets."""
 Networks = dict[str, nn.Module]
@@ -164,8 +168,19 @@ def draw(study: Study, trajectory: Trajectory, dataset: str, folder: Path) -> No
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn.items():
         path = folder / f"shared_{dataset}_{name}.png"
-        figure.savefig(path, dpi=DPI)
+        save(figure, path)
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG; a large one, which shows matrices, in 256 colours."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=DPI)
+    if buffer.tell() > LARGE:
+        image = Image.open(buffer).convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT)
+        image.save(path, optimize=True)
+    else:
+        path.write_bytes(buffer.getvalue())
 
 
 def main() -> None:

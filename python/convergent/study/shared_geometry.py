@@ -26,6 +26,7 @@ from convergent.study.settings import CompareSettings
 
 LEAST_EXAMPLES = 20
 _SHOWN_EXAMPLES = 300
+_EMBEDDED_NETWORKS = 2
 
 
 def shared_response_task(layer: Layer) -> tuple[Scalars, Arrays]:
@@ -42,7 +43,8 @@ def shared_response_task(layer: Layer) -> tuple[Scalars, Arrays]:
     if layer.labels is not None:
         arrays["labels"] = layer.labels[split.held_out]
         if len(np.unique(arrays["labels"])) > 1:
-            found = class_mean_embedding(centred, shared, arrays["labels"])
+            first = slice(_EMBEDDED_NETWORKS)
+            found = class_mean_embedding(centred[first], shared[first], arrays["labels"])
             arrays["classes"] = found.classes
             arrays["class_means_native"], arrays["class_means_shared"] = found.native, found.shared
             arrays["class_gaps"] = np.array([found.native_gap, found.shared_gap])

@@ -30,6 +30,10 @@ from convergent.study.study import Study
 MOST_CLASSES = 10
 """Classes that are told apart by colour; of more, so many are chosen."""
 _MARKERS = ("o", "s")
+_FACES: dict[str, Any] = {
+    "o": {"markersize": 6.5, "markeredgewidth": 0.0},
+    "s": {"markersize": 8.5, "markeredgewidth": 1.5, "markerfacecolor": "none"},
+}
 _PANELS = (
     ("native", "before alignment", 0),
     ("shared", "after alignment", 1),
@@ -56,15 +60,14 @@ def class_mean_panels(
     chosen = _chosen(len(classes))
     colours = _class_colours(len(chosen))
     for axes, (space, heading, column) in zip(panels, _PANELS):
-        points = result.arrays[f"class_means_{space}"][:2]
+        points = result.arrays[f"class_means_{space}"]
         others = np.setdiff1d(np.arange(len(classes)), chosen)
         for of_network, marker in zip(points, _MARKERS):
             axes.plot(*of_network[others].T, marker, color=FAINT, markersize=2.5, alpha=0.6)
         for k, colour in zip(chosen, colours):
             axes.plot(*points[:, k].T, color=colour, linewidth=1.1, alpha=0.75)
             for of_network, marker in zip(points, _MARKERS):
-                axes.plot(*of_network[k], marker, color=colour, markersize=7,
-                          markeredgecolor="white", markeredgewidth=0.7)  # fmt: skip
+                axes.plot(*of_network[k], marker, color=colour, **_FACES[marker])
         gap, share = (float(result.arrays[key][column]) for key in ("class_gaps", "class_shares"))
         axes.set_title(heading)
         axes.set_xlabel(
@@ -73,7 +76,15 @@ def class_mean_panels(
         )
         _equal_and_bare(axes)
     handles: list[Any] = [
-        Line2D([], [], color=INK, marker=marker, linestyle="", label=shortened(name, 16))
+        Line2D(
+            [],
+            [],
+            color=INK,
+            marker=marker,
+            linestyle="",
+            label=shortened(name, 16),
+            **_FACES[marker],
+        )
         for name, marker in zip(result.task.networks, _MARKERS)
     ]
     handles += [

@@ -38,10 +38,10 @@ _CONSISTENCY = (
 )
 _CLASS_MEANS = (
     "{layer}: mean response to each class in two networks, as points of a plane; a line joins the two "
-    "points of a class. Before alignment (left, along the two main directions of all networks' units) the "
-    "networks lie apart; in the shared space (right) the lines are short if they agree. The distance counts all "
-    "dimensions and all networks: mean squared distance between the points of one class in two networks, over that "
-    "between points of different classes; 0 % is full agreement, about 100 % none."
+    "points of a class. Before alignment (left, along the two main directions of both networks' units) the "
+    "points of a class lie apart; in the shared space (right) the lines are short if the networks agree. The distance "
+    "counts all dimensions: mean squared distance between the two points of a class, over that between points of "
+    "different classes in the two networks; 0 % is full agreement, about 100 % none."
 )
 _MATRICES = (
     "{layer}: similarities of held-out examples{sorted}: between networks in the shared space, within "
