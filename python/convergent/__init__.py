@@ -9,7 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convergent._warnings import ConvergenceWarning, DeadUnitWarning
+from convergent.inference.examples import bootstrap_examples
+from convergent.inference.interval import Interval
+from convergent.inference.networks import bootstrap_networks
+from convergent.inference.noise_ceiling import NoiseCeiling, noise_ceiling
+from convergent.inference.pairs import bootstrap_pairs
+from convergent.inference.permutation import PermutationNull, permutation_null
+from convergent.inference.values import bootstrap_values
+from convergent.measures.alignment import AlignmentAgreement, alignment_agreement
 from convergent.measures.assignment import UnitMatch, assign, match_agreement, match_units
+from convergent.measures.class_means import ClassMeanEmbedding, class_mean_embedding
+from convergent.measures.consistency import consistency, consistency_matrix
 from convergent.measures.correlation import correlation
 from convergent.measures.indexes import cka
 from convergent.measures.information import BinnedUnits, bin_units, mutual_information
@@ -17,7 +27,7 @@ from convergent.measures.match_results import Match, MatchLevels, MinMatches, Si
 from convergent.measures.match_summary import MatchSummary, match_summary
 from convergent.measures.matching_similarity import MatchingSimilarity, matching_similarity
 from convergent.measures.recurring_units import RecurringUnits, recurring_units
-from convergent.measures.rsm import consistency, inter_rsm, rsm, rsm_agreement, variance_explained
+from convergent.measures.rsm import inter_rsm, rsm, rsm_agreement, variance_explained
 from convergent.measures.shared_response import SharedResponseModel
 from convergent.measures.sparse_map import SparseMap, sparse_map, sparse_map_path
 from convergent.measures.stability import Stability
@@ -31,16 +41,21 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AlignmentAgreement",
     "BinnedUnits",
+    "ClassMeanEmbedding",
     "ConvergenceWarning",
     "DeadUnitWarning",
     "Factor",
+    "Interval",
     "Match",
     "MatchLevels",
     "MatchSummary",
     "MatchingSimilarity",
     "MinMatches",
     "Moments",
+    "NoiseCeiling",
+    "PermutationNull",
     "RecurringUnits",
     "SharedResponseModel",
     "SimpleMatches",
@@ -51,10 +66,17 @@ __all__ = [
     "UnitGroups",
     "UnitMatch",
     "UnitTree",
+    "alignment_agreement",
     "assign",
     "bin_units",
+    "bootstrap_examples",
+    "bootstrap_networks",
+    "bootstrap_pairs",
+    "bootstrap_values",
     "cka",
+    "class_mean_embedding",
     "consistency",
+    "consistency_matrix",
     "correlation",
     "inter_rsm",
     "match_agreement",
@@ -63,6 +85,8 @@ __all__ = [
     "matching_similarity",
     "max_match",
     "mutual_information",
+    "noise_ceiling",
+    "permutation_null",
     "recurring_units",
     "rsm",
     "rsm_agreement",

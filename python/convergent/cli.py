@@ -22,6 +22,7 @@ examples:
   convergent train --out study --seeds 0:5          the same study, step by step
   convergent collect study
   convergent compare study
+  convergent trajectory study
   convergent report study
 """
 
@@ -68,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_add_demo, _add_train, _add_collect, _add_compare, _add_report, _add_info):
+    stages = (_add_train, _add_collect, _add_compare, _add_trajectory, _add_report)
+    for add in (_add_demo, *stages, _add_info):
         command = add(commands)
         command.add_argument("--json", action="store_true", help="print the result as JSON")
         command.add_argument("--quiet", action="store_true", help="show no progress")
@@ -80,7 +82,8 @@ def _add_demo(commands: Any) -> argparse.ArgumentParser:
         "demo",
         help="train small networks on real digits, compare them, write a report",
         description="Train small ConvNets from several seeds on scikit-learn's 1,797 handwritten digits, compare "
-        "them with every measure, and write report.html and summary.csv. A second run goes on from what is there.",
+        "them with every measure, and write report.html, summary.csv and intervals.csv. A second run goes on from what "
+        "is there.",
     )
     parser.add_argument("--out", default="demo", metavar="DIR", help="study folder (default: demo)")
     parser.add_argument(
@@ -167,11 +170,25 @@ def _add_compare(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _add_trajectory(commands: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "trajectory",
+        help="compare a study's networks at each checkpoint of their training",
+        description="At each epoch with a checkpoint, ask how well one shared space makes the networks agree on what "
+        "they have learnt at the end. Needs collected statistics; takes the settings of the comparison. Resumes.",
+    )
+    parser.add_argument("study", metavar="DIR", help="study folder with networks and statistics")
+    parser.add_argument("--device", default="cpu", help="default: cpu")
+    parser.add_argument("--threads", type=_count, metavar="N", help="default: all processors")
+    parser.set_defaults(run=run_trajectory)
+    return parser
+
+
 def _add_report(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "report",
-        help="write a study's report.html and summary.csv",
-        description="Write report.html and summary.csv from a study's results.",
+        help="write a study's report.html, summary.csv and intervals.csv",
+        description="Write report.html, summary.csv and intervals.csv from a study's results.",
     )
     parser.add_argument("study", metavar="DIR", help="study folder with results")
     parser.set_defaults(run=run_report)
@@ -221,7 +238,7 @@ def _seeds(text: str) -> list[int]:
 
 
 def run_demo(options: argparse.Namespace) -> dict[str, Any]:
-    """Train, collect, compare and report on the embedded digits."""
+    """Train, collect, compare, follow the training and report on the embedded digits."""
     from convergent import pipeline
 
     if options.seeds < 2:
@@ -233,6 +250,7 @@ def run_demo(options: argparse.Namespace) -> dict[str, Any]:
         pipeline.train(options.out, seeds, epochs=options.epochs, progress=progress)
         pipeline.collect(options.out, seeds=seeds, progress=progress)
         pipeline.compare(options.out, progress=progress)
+        pipeline.trajectory(options.out, progress=progress)
         return pipeline.report(options.out)
 
 
@@ -301,6 +319,16 @@ def run_compare(options: argparse.Namespace) -> dict[str, Any]:
             raise BadArguments("--out DIR is required to compare files")
         return pipeline.compare_files(
             inputs, options.out, settings=settings, n_threads=options.threads, progress=progress
+        )
+
+
+def run_trajectory(options: argparse.Namespace) -> dict[str, Any]:
+    """Compare a study's networks during their training."""
+    from convergent import pipeline
+
+    with _progress(options) as progress:
+        return pipeline.trajectory(
+            options.study, device=options.device, n_threads=options.threads, progress=progress
         )
 
 

@@ -102,3 +102,27 @@ def refuse_skew(weights: Sequence[Matrix], name: str) -> None:
             raise ValueError(
                 f"`{name}[{i}]` must have orthonormal columns, got products off by {error:.2g}"
             )
+
+
+def refuse_unpaired(matrices: Sequence[Floats], networks: Sequence[Floats], name: str) -> None:
+    """Raise ValueError unless there is one matrix a network, of the same number of examples."""
+    if len(matrices) != len(networks):
+        raise ValueError(
+            f"`{name}` must hold one matrix for each of the {len(networks)} networks, "
+            f"got {len(matrices)}"
+        )
+    if matrices[0].shape[0] != networks[0].shape[0]:
+        raise ValueError(
+            f"`{name}` must have the {networks[0].shape[0]} examples of `activations`, "
+            f"got {matrices[0].shape[0]}"
+        )
+
+
+def refuse_unequal_features(shared: Sequence[Floats], name: str) -> None:
+    """Raise ValueError unless all matrices have as many columns: those of one space."""
+    for i, matrix in enumerate(shared):
+        if matrix.shape[1] != shared[0].shape[1]:
+            raise ValueError(
+                f"`{name}[{i}]` must have as many features as `{name}[0]`, got {matrix.shape[1]} "
+                f"and {shared[0].shape[1]}"
+            )
