@@ -43,6 +43,7 @@ def test_compare_two_arrays(
     assert found["correlation", "mean_one_to_one"] == pytest.approx(1.0)
     assert found["max_match", "similarity_at_0.15"] == 1.0
     assert str(out / "summary.csv") in capsys.readouterr().out
+    assert (out / "intervals.csv").read_text().startswith("layer,measure,quantity,estimate,low,")
 
 
 def test_settings_of_the_subspace_matches(files: list[str], tmp_path: Path) -> None:
@@ -63,6 +64,7 @@ def test_json_is_json(files: list[str], tmp_path: Path, capsys: pytest.CaptureFi
     assert main(arguments) == 0
     result = json.loads(capsys.readouterr().out)
     assert Path(result["summary"]).exists()
+    assert Path(result["intervals"]).exists()
     assert result["problems"] == []
 
 
