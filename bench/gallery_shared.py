@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import time
+from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -31,10 +32,12 @@ from convergent.study import CompareSettings, Epoch, Study, Trajectory, compare,
 from convergent.study_trajectory import collected_images
 
 LAYERS = ["relu1", "relu2", "relu3"]
+PLACES = ["conv1", "relu1", "pool1", "conv2", "relu2", "pool2", "dense", "relu3", "output"]
+"""Every place in the networks: also before the rectifiers, after the poolings, and the output."""
 DPI = 110
 LARGE = 150_000
 PAPER = {"cifar10": 0.91, "cifar100": 0.89}
-"""Variance explained in the last hidden layer, the paper's only numbers of ConvNets."""
+"""Variance explained in the last layer, the paper's only numbers of ConvNets."""
 Networks = dict[str, nn.Module]
 MEASURES = ["shared_response"]
 
@@ -66,7 +69,9 @@ def digest(networks: Networks) -> str:
     return found.hexdigest()
 
 
-def statistics_of(networks: Networks, arguments: argparse.Namespace, folder: Path) -> cv.Statistics:
+def statistics_of(
+    networks: Networks, layers: list[str], arguments: argparse.Namespace, folder: Path
+) -> cv.Statistics:
     """Return the images view of the networks at the end, from `folder` where it is of these."""
     weights = digest(networks)
     if cv.Statistics.is_complete(folder):
@@ -78,7 +83,7 @@ def statistics_of(networks: Networks, arguments: argparse.Namespace, folder: Pat
     statistics = nets.collect(
         networks,
         nets.batches(images, labels),
-        layers=LAYERS,
+        layers=layers,
         views=("images",),
         factor=False,
         max_units=arguments.units,
@@ -88,6 +93,13 @@ def statistics_of(networks: Networks, arguments: argparse.Namespace, folder: Pat
     statistics.settings["weights"] = weights
     statistics.save(folder)
     return cv.Statistics.load(folder)
+
+
+def joined(first: Study, second: Study) -> Study:
+    """Return the layers of two studies of the same networks as one, in the order of the networks."""
+    layers = {layer.name: layer for layer in (*first.layers, *second.layers)}
+    results = (*first.results, *second.results)
+    return replace(first, layers=tuple(layers[name] for name in PLACES), results=results)
 
 
 def earlier_epochs(
@@ -111,8 +123,8 @@ def print_with_time(description: str, done: int, total: int) -> None:
     print(f"{time.strftime('%H:%M:%S')} {description}: {done}/{total}", flush=True)
 
 
-def print_tables(study: Study, trajectory: Trajectory, dataset: str) -> None:
-    """Print the page's tables as Markdown."""
+def print_layers(study: Study) -> None:
+    """Print a study's numbers, one row a layer, as Markdown."""
     print(
         "\n| layer | units | variance explained | one left out | consistency | agreement | by rank | native |"
     )
@@ -134,7 +146,10 @@ def print_tables(study: Study, trajectory: Trajectory, dataset: str) -> None:
         print(f"| {layer.name} | {width} | {' | '.join(cells)} |")
         print(f"  class gaps {result.arrays['class_gaps'].round(3)}", end="")
         print(f", shares {result.arrays['class_shares'].round(3)}")
-    print(f"paper, last layer, variance explained: {PAPER[dataset]:.2f}\n")
+
+
+def print_training(trajectory: Trajectory) -> None:
+    """Print the numbers of each epoch as Markdown."""
     for quantity in ("agreement", "agreement_rank", "variance_explained"):
         print(f"| {quantity}, epoch | {' | '.join(map(str, trajectory.epochs))} |")
         print(f"|{'---|' * (len(trajectory.epochs) + 1)}")
@@ -199,7 +214,7 @@ def main() -> None:
     last = max(by_epoch)
     size = f"{arguments.images}-{arguments.units}-{len(by_epoch[last])}"
     folder = arguments.work / f"shared-{arguments.dataset}-{size}"
-    statistics = statistics_of(by_epoch[last], arguments, folder / "statistics")
+    statistics = statistics_of(by_epoch[last], LAYERS, arguments, folder / "statistics")
     # As many features as there are units: rotations, as the paper has them.
     settings = CompareSettings(MEASURES, n_features=arguments.units)
     options: dict[str, Any] = {"settings": settings, "n_threads": arguments.threads}
@@ -207,7 +222,13 @@ def main() -> None:
     study = compare(statistics, out=folder / "comparison", **options)
     earlier = earlier_epochs(by_epoch, statistics, arguments)
     trajectory = follow_training(statistics, earlier, last, out=folder / "trajectory", **options)
-    print_tables(study, trajectory, arguments.dataset)
+    place = folder / "elsewhere"
+    left = [name for name in PLACES if name not in LAYERS]
+    others = statistics_of(by_epoch[last], left, arguments, place / "statistics")
+    study = joined(study, compare(others, out=place / "comparison", **options))
+    print_layers(study)
+    print(f"paper, last layer, variance explained: {PAPER[arguments.dataset]:.2f}\n")
+    print_training(trajectory)
     draw(study, trajectory, arguments.dataset, arguments.figures)
 
 
