@@ -192,7 +192,7 @@ def save(figure: Figure, path: Path) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=DPI)
     if buffer.tell() > LARGE:
-        image = Image.open(buffer).convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT)
+        image = Image.open(buffer).convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE)
         image.save(path, optimize=True)
     else:
         path.write_bytes(buffer.getvalue())
