@@ -252,6 +252,13 @@ def test_figure_3_bottom(result: Study) -> None:
     np.testing.assert_allclose(
         intervals(axes), expected_intervals(result, ("consistency",)), atol=1e-12
     )
+    ceilings = [c for c in axes.collections if str(c.get_label()).endswith(("ceiling", "once"))]
+    assert len(ceilings) == len(LAYERS)
+    for band, layer in zip(ceilings, LAYERS):
+        heights = np.asarray(band.get_paths()[0].vertices)[:, 1]
+        scalars = of(result, layer).scalars
+        ends = [scalars["noise_ceiling_lower"], scalars["noise_ceiling_upper"]]
+        np.testing.assert_allclose([heights.min(), heights.max()], ends, atol=1e-12)
 
 
 @pytest.mark.parametrize("draw", OF_STUDIES)

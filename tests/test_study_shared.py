@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import convergent as cv
 from convergent import study
+from convergent.inference.networks import interval_of_left_out
 from convergent.study import CompareSettings, TaskResult
 from convergent.study.intervals import drawn_networks, of_agreement, of_pairs, of_values
 from convergent.study.shared_geometry import split_examples
@@ -137,7 +138,22 @@ def test_the_table_on_the_page_has_no_rows_for_the_ends_of_intervals() -> None:
 
     _, found = compared(networks())
     (group,) = groups(found, shown_quantities(found))
-    assert len(group.rows) == 5
+    assert len(group.rows) == 7
+
+
+def test_noise_ceilings_are_those_of_the_held_out_similarities() -> None:
+    result, found = compared(networks())
+    native, _, _ = held_out_of(networks())
+    expected = cv.noise_ceiling(native)
+    for bound in ("lower", "upper"):
+        value = found.value("activations", "shared_response", f"noise_ceiling_{bound}")
+        assert value == pytest.approx(getattr(expected, bound), abs=1e-6)
+    ceiling = found.noise_ceiling("activations")
+    assert ceiling is not None
+    assert ceiling.lower == result.scalars["noise_ceiling_lower"]
+    fewer, of_two = compared({name: x for name, x in networks().items() if name in "ab"})
+    assert "noise_ceiling_lower" not in fewer.scalars
+    assert of_two.noise_ceiling("activations") is None
 
 
 def test_intervals_are_those_of_the_package() -> None:
@@ -161,6 +177,21 @@ def test_intervals_of_agreements_move_the_resamples_onto_the_value(quantity: str
     value = getattr(found, quantity)
     ends = np.quantile(resamples, [0.025, 0.975]) - np.median(resamples) + value
     assert of_agreement(found, quantity) == pytest.approx(np.clip(ends, -1.0, 1.0), abs=1e-12)
+
+
+@pytest.mark.parametrize("quantity", ["linear", "native_rank"])
+def test_of_three_networks_one_is_left_out_at_a_time(quantity: str) -> None:
+    native, shared, _ = held_out_of(networks())
+    native, shared = native[:3], shared[:3]
+    found = cv.alignment_agreement(native, shared)
+    between, method = (native, "rank") if quantity == "native_rank" else (shared, "linear")
+    without = [
+        reference.alignment([between[i], between[j]], [native[i], native[j]], "cosine", method)
+        for i, j in ((1, 2), (0, 2), (0, 1))
+    ]
+    expected = interval_of_left_out(getattr(found, quantity), np.array(without)).within(-1.0, 1.0)
+    ends = (expected.low, expected.high)
+    assert of_agreement(found, quantity) == pytest.approx(ends, abs=1e-9)
 
 
 def test_resamples_draw_networks_with_replacement_and_never_one_alone() -> None:

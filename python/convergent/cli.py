@@ -93,7 +93,8 @@ def _add_demo(commands: Any) -> argparse.ArgumentParser:
         "demo",
         help="train small networks on real digits, compare them, write a report",
         description="Train small ConvNets from several seeds on scikit-learn's 1,797 handwritten digits, compare "
-        "them with every measure, and write report.html and summary.csv. A second run goes on from what is there.",
+        "them with every measure, and write report.html, summary.csv and intervals.csv. A second run goes on from what "
+        "is there.",
     )
     parser.add_argument("--out", default="demo", metavar="DIR", help="study folder (default: demo)")
     parser.add_argument(
@@ -197,8 +198,8 @@ def _add_trajectory(commands: Any) -> argparse.ArgumentParser:
 def _add_report(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "report",
-        help="write a study's report.html and summary.csv",
-        description="Write report.html and summary.csv from a study's results.",
+        help="write a study's report.html, summary.csv and intervals.csv",
+        description="Write report.html, summary.csv and intervals.csv from a study's results.",
     )
     parser.add_argument("study", metavar="DIR", help="study folder with results")
     parser.set_defaults(run=run_report)

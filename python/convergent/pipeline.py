@@ -203,11 +203,13 @@ def _compared(
         progress=progress,
     )
     study.write_csv(folder.summary)
+    study.write_intervals(folder.intervals)
     for problem in study.problems:
         print(f"not computed: {problem.task}: {problem.reason}", file=sys.stderr)
     return {
         "results": str(folder.comparisons),
         "summary": str(folder.summary),
+        "intervals": str(folder.intervals),
         "problems": [f"{problem.task}: {problem.reason}" for problem in study.problems],
     }
 
@@ -217,6 +219,7 @@ def report(root: str | Path) -> dict[str, Any]:
     folder = StudyFolder(root)
     study = Study.load(folder.comparisons)
     study.write_csv(folder.summary)
+    study.write_intervals(folder.intervals)
     metrics = folder.metrics()
     details: dict[str, object] = {}
     if metrics:
@@ -229,4 +232,8 @@ def report(root: str | Path) -> dict[str, Any]:
         patches=read_patches(folder),
         trajectory=Trajectory.load(folder.trajectory) if followed.exists() else None,
     )
-    return {"summary": str(folder.summary), "report": str(folder.report)}
+    return {
+        "summary": str(folder.summary),
+        "intervals": str(folder.intervals),
+        "report": str(folder.report),
+    }

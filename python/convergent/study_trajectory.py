@@ -5,15 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convergent.progress import ReportProgress
 from convergent.statistics import Statistics
 from convergent.study.folder import StudyFolder
 from convergent.study.trajectory import Epoch
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def checkpointed_epochs(
@@ -74,7 +71,7 @@ def _epoch(
 
 
 def collected_images(
-    networks: Mapping[str, nn.Module],
+    networks: Mapping[str, Any],
     loader: Any,
     final: Statistics,
     device: str = "cpu",

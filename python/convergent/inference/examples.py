@@ -87,6 +87,23 @@ def bootstrap_examples(
     variance of a mean of n / 2 out of n values about the mean of all is that of the mean of n values. No example
     is drawn twice, and what halving does to the statistic on average estimates its bias, which "expanded" takes off.
 
+    How often the interval holds the true value, at a level of 95 %, in 500 simulations of the correlation (.9) of two
+    units, and in 200 of RSA and CKA of two networks of 8 units:
+
+    ==============================  ====  ====  ====
+    examples                          20    50   200
+    ==============================  ====  ====  ====
+    correlation, copies             96.4  94.6  94.4
+    correlation, copies, quantiles  92.6  93.4  94.0
+    correlation, halves             94.8  95.0  94.4
+    RSA, copies                     48.0  67.5  83.0
+    RSA, halves                     98.0  96.0  95.0
+    CKA, copies                     42.0  66.0  86.0
+    CKA, halves                     85.0  91.5  92.5
+    ==============================  ====  ====  ====
+
+    (25, 60 and 200 examples for RSA and CKA.)
+
     Dead units are the statistic's affair: a unit can be constant within a resample though it is not over all examples.
 
     References

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from itertools import combinations
 from math import comb
 from typing import Any
@@ -19,6 +20,8 @@ from convergent.progress import silent
 CHUNK = 32
 """Calls of a statistic that share one stream of random numbers."""
 _BLOCK = 1 << 20
+_REMEMBERED = 16
+"""Most values whose resamples are kept."""
 
 Progress = Callable[[str, int, int], object]
 
@@ -35,6 +38,19 @@ def resample_counts(n: int, n_resamples: int, seed: int) -> Iterator[tuple[Doubl
         Each row sums to `n`.
     weights : array of float64, shape (n_in_block,)
     """
+    if n <= _REMEMBERED and n * n_resamples <= _BLOCK:
+        yield from _remembered_counts(n, n_resamples, seed)
+    else:
+        yield from _counts(n, n_resamples, seed)
+
+
+@lru_cache(maxsize=8)
+def _remembered_counts(n: int, n_resamples: int, seed: int) -> list[tuple[Doubles, Doubles]]:
+    """Return the blocks for few values: a curve asks for the same ones at each of its points."""
+    return list(_counts(n, n_resamples, seed))
+
+
+def _counts(n: int, n_resamples: int, seed: int) -> Iterator[tuple[Doubles, Doubles]]:
     if comb(2 * n - 1, n) <= n_resamples:
         yield _every_resample(n)
         return

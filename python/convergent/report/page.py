@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convergent import _storage
+from convergent.report import glossary
 from convergent.report.sections import (
     convergent_learning,
     indexes,
@@ -78,12 +79,14 @@ def write_report(
         lstrip_blocks=True,
     )
     quantities = overview.shown_quantities(study)
+    groups = overview.groups(study, quantities)
     page = environment.get_template("report.html.j2").render(
         title=title,
         study=study,
         findings=overview.findings(study),
         quantities=quantities,
-        groups=overview.groups(study, quantities),
+        groups=groups,
+        intervals=glossary.INTERVALS if overview.has_intervals(groups) else "",
         explained=len(study.layers) <= _EXPLAINED_BESIDE,
         sections=_sections(study, metrics, patches, trajectory),
         settings=provenance.settings(study, details or {}),

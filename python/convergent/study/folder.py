@@ -61,6 +61,11 @@ class StudyFolder:
         return self.root / "summary.csv"
 
     @property
+    def intervals(self) -> Path:
+        """Path of the table of intervals."""
+        return self.root / "intervals.csv"
+
+    @property
     def report(self) -> Path:
         """Path of the page."""
         return self.root / "report.html"

@@ -21,7 +21,7 @@ Scalars = dict[str, float]
 Arrays = dict[str, NDArray[Any]]
 
 # Counts the changes to what a measure's results hold; older results on disk are computed again.
-_CONTENTS = {"correlation": 2, "shared_response": 2}
+_CONTENTS = {"correlation": 3, "shared_response": 2}
 
 
 def _depends_on(measure: str, settings: CompareSettings) -> tuple[str, ...]:

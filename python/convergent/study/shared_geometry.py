@@ -8,12 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convergent.inference.noise_ceiling import ceiling_of_correlations
 from convergent.measures.alignment import AlignmentAgreement, alignment_agreement
 from convergent.measures.class_means import class_mean_embedding
 from convergent.measures.rsm import variance_explained
 from convergent.measures.shared_response import SharedResponseModel
 from convergent.measures.shared_space import unit_means
-from convergent.study.intervals import add_interval, of_agreement, of_pairs, of_values
+from convergent.study.intervals import (
+    LEAST_NETWORKS,
+    add_interval,
+    of_agreement,
+    of_pairs,
+    of_values,
+)
 from convergent.study.layer import Arrays, Layer, Scalars
 from convergent.study.settings import CompareSettings
 
@@ -53,6 +60,10 @@ def _agreement(found: AlignmentAgreement, scalars: Scalars, arrays: Arrays) -> N
     n_networks = len(found.pairs)
     scalars["consistency"] = float(found.consistency_pairs[np.tril_indices(n_networks, -1)].mean())
     add_interval(scalars, "consistency", of_pairs(found.consistency_pairs))
+    if n_networks >= LEAST_NETWORKS:
+        ceiling = ceiling_of_correlations(found.consistency_pairs)
+        scalars["noise_ceiling_lower"] = ceiling.lower
+        scalars["noise_ceiling_upper"] = ceiling.upper
     scalars["agreement"] = found.linear
     add_interval(scalars, "agreement", of_agreement(found, "linear"))
     scalars["agreement_rank"] = found.rank

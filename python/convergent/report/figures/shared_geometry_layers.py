@@ -94,7 +94,7 @@ def consistency_over_layers(study: Study) -> Figure:
     """Draw how alike the networks' own similarity matrices are, over layers (Figure 3, bottom).
 
     Large dots are means over pairs of networks with their 95 % intervals (networks being drawn), small dots single
-    pairs.
+    pairs. Grey: the noise ceiling, how well one matrix can agree with those of all networks (Nili et al. 2014).
     """
     names = study.layers_with("shared_response")
     figure, axes = _over_layers(names)
@@ -103,9 +103,22 @@ def consistency_over_layers(study: Study) -> Figure:
         matrix = study.of(name, "shared_response")[0].arrays["consistency_pairs"]
         of_pairs.append(matrix[np.tril_indices(len(matrix), -1)])
     _dots(axes, study, names, "consistency", of_pairs, 0.0, ORANGE, "pairs of networks")
+    _noise_ceilings(axes, study, names)
     axes.set_ylim(min(0.0, *axes.get_ylim()), 1.02)
     axes.set_ylabel("consistency: correlation of\nsimilarities within networks")
+    if names:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
+
+
+def _noise_ceilings(axes: Axes, study: Study, names: list[str]) -> None:
+    label = "noise ceiling"
+    for position, name in enumerate(names):
+        ceiling = study.noise_ceiling(name)
+        if ceiling is not None:
+            axes.fill_between([position - 0.22, position + 0.22], ceiling.lower, ceiling.upper, color=FAINT,
+                              alpha=0.6, linewidth=0, zorder=0, label=label)  # fmt: skip
+            label = "_once"
 
 
 def _over_layers(names: list[str]) -> tuple[Figure, Axes]:

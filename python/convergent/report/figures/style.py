@@ -125,12 +125,6 @@ def layer_colours(n_layers: int) -> list[Any]:
     return [mpl.colormaps["Blues"](v) for v in np.linspace(0.4, 0.95, n_layers)]
 
 
-def mean_and_spread(curves: list[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return the mean of several curves, the lowest and the highest."""
-    stacked = np.stack(curves)
-    return stacked.mean(axis=0), stacked.min(axis=0), stacked.max(axis=0)
-
-
 def interval_bars(
     axes: Axes,
     study: Study,

@@ -13,7 +13,8 @@ def sections(study: Study) -> list[Section]:
         return []
     matrices = picture(
         figures.network_matrices(study),
-        "Linear CKA of every network with every other; 1 on the diagonal.",
+        "Linear CKA of every network with every other; 1 on the diagonal. Above: mean over pairs of networks, with its "
+        "95 % interval over networks from three networks on.",
     )
     question = "One number for a pair of layers, unchanged by rotation and scale."
     return [Section("How similar are the layers overall?", question, [matrices])]

@@ -33,7 +33,8 @@ _VARIANCE = (
 _CONSISTENCY = (
     "Do the networks find the same examples alike? Correlation between the similarity matrices of two networks, each "
     "in its own units, so that no alignment is needed. Large dots: means over pairs with 95 % intervals (networks "
-    "being drawn); small dots: single pairs."
+    "being drawn); small dots: single pairs. Grey: noise ceiling, the mean correlation that the best "
+    "possible matrix can have with those of all networks."
 )
 _CLASS_MEANS = (
     "{layer}: mean response to each class in two networks, as points of a plane; a line joins the two "
