@@ -63,6 +63,15 @@ def test_the_default_trains_networks_and_finds_the_rotations() -> None:
     assert abs(other.agreement[0, 2] - found.agreement[0, 2]) > 1e-6
 
 
+def test_runs_have_transformations_and_networks_of_their_own(
+    networks: list[cv.XorActivations],
+) -> None:
+    again = cv.simulate(activations=networks[:1] * 3).values("linear_native")
+    assert len(np.unique(again.round(6))) == 3
+    trained = cv.simulate(3, n_copies=2, n_features=2).values("linear_shared")
+    assert len(np.unique(trained.round(6))) == 3
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_golden_activations_agree_in_the_shared_space_only(
     kind: str, golden_pairs: list[Pair]
@@ -245,13 +254,13 @@ def test_runs_of_other_settings_or_networks_are_not_taken(
     tmp_path: Path, networks: list[cv.XorActivations]
 ) -> None:
     cv.simulate(activations=networks, out=tmp_path)
+    swapped = networks[::-1]
+    found = cv.simulate(activations=swapped, out=tmp_path)
+    np.testing.assert_array_equal(found.agreement, cv.simulate(activations=swapped).agreement)
     for changed in ({"noise": 0.5}, {"n_copies": 4}, {"seed": 1}, {"kind": "permutation"}):
         alone = cv.simulate(activations=networks, **changed)
         found = cv.simulate(activations=networks, out=tmp_path, **changed)
         np.testing.assert_array_equal(found.agreement, alone.agreement)
-    swapped = networks[::-1]
-    found = cv.simulate(activations=swapped, out=tmp_path)
-    np.testing.assert_array_equal(found.agreement, cv.simulate(activations=swapped).agreement)
 
 
 def test_broken_runs_are_refused_by_name(tmp_path: Path, networks: list[cv.XorActivations]) -> None:

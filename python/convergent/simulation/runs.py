@@ -104,9 +104,9 @@ def simulate(
 
     Notes
     -----
-    About .2 s a run, of which training takes more than half; noise makes the model iterate and takes .3 s more. The alignment examples are those that the network was trained on,
-    as in the authors' program; the paper takes unseen ones for both. Dead units do no harm: examples that are zero have
-    similarity 0.
+    About .2 s a run, of which training takes more than half; noise makes the model iterate and takes .3 s more. The
+    alignment examples are those that the network was trained on, as in the authors' program; the paper takes unseen
+    ones for both. Dead units do no harm: examples that are zero have similarity 0.
 
     References
     ----------
