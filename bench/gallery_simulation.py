@@ -1,7 +1,7 @@
 """The simulation of Lu et al. (2018), Figure 2: docs/gallery_shared_simulation.md.
 
 ``python -m bench.gallery_simulation [--work DIR] [--figures DIR] [--runs N] [--threads N]``. Networks are trained here;
-the hidden activations of the authors' networks are compared, too, where $CONVERGENT_SHARED/golden has them. Runs are
+reference networks are compared, too, where $CONVERGENT_SHARED/golden has their hidden activations. Runs are
 kept in the work folder: a second call only draws, and one that was stopped goes on.
 """
 
@@ -37,7 +37,7 @@ QUANTITIES = ("linear_shared", "rank_shared", "linear_native", "rank_native")
 
 
 def golden_activations() -> list[tuple[Any, Any]] | None:
-    """Return train and test activations of the authors' networks, or None where they are not."""
+    """Return train and test activations of the reference networks, or None where they are not."""
     shared = Path(os.environ.get("CONVERGENT_SHARED", ROOT / ".." / "shared"))
     path = shared / "golden" / "srm_xor_hidden.npz"
     if not path.exists():
@@ -56,8 +56,8 @@ class Simulations:
 
     @property
     def sources(self) -> list[str]:
-        """Where activations come from: networks trained here, and the authors'."""
-        return ["ours", "authors'"] if self._golden is not None else ["ours"]
+        """Where activations come from: networks trained here, and before."""
+        return ["ours", "reference"] if self._golden is not None else ["ours"]
 
     def of(self, source: str, n_runs: int | None = None, **settings: Any) -> cv.Simulation:
         """Run a simulation, or read what is there of it."""
@@ -65,8 +65,8 @@ class Simulations:
         name = "-".join(f"{key}={value}" for key, value in sorted(settings.items()))
         return cv.simulate(
             n_runs,
-            activations=self._golden if source == "authors'" else None,
-            out=self._work / source.strip("'") / name,
+            activations=self._golden if source == "reference" else None,
+            out=self._work / source / name,
             n_threads=self._n_threads,
             **settings,
         )
@@ -146,8 +146,8 @@ def draw(simulations: Simulations, folder: Path) -> None:
         "rsms_permutation": figures.simulation_rsms(both[1]),
         "noise": figures.simulation_noise(noisy),
     }
-    if "probabilistic" in ALGORITHMS and "authors'" in simulations.sources:
-        theirs = [simulations.of("authors'", kind=kind, convention="authors") for kind in KINDS]
+    if "probabilistic" in ALGORITHMS and "reference" in simulations.sources:
+        theirs = [simulations.of("reference", kind=kind, convention="authors") for kind in KINDS]
         drawn["authors"] = figures.simulation_bars(theirs)
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn.items():

@@ -76,7 +76,7 @@ def test_runs_have_transformations_and_networks_of_their_own(
 def test_golden_activations_agree_in_the_shared_space_only(
     kind: str, golden_pairs: list[Pair]
 ) -> None:
-    """The paper's claim on the authors' own networks: near 1 in the shared space, near 0 in the native one."""
+    """The paper's claim on networks of the authors' recipe: near 1 in the shared space, near 0 in the native one."""
     found = cv.simulate(kind=kind, activations=golden_pairs)
     np.testing.assert_allclose(found.agreement[:, :2], 1.0, atol=1e-6)
     assert abs(found.interval("linear_native").estimate) < 0.15
