@@ -35,6 +35,10 @@ from convergent.measures.subspace import SubspaceMatcher
 from convergent.measures.subspace_calls import max_match, simple_matches
 from convergent.measures.unit_groups import UnitGroups, unit_groups
 from convergent.measures.unit_tree import UnitTree, unit_tree
+from convergent.simulation.copies import rotated_copies
+from convergent.simulation.runs import simulate
+from convergent.simulation.simulation import Simulation
+from convergent.simulation.xor import XorActivations, xor_activations
 from convergent.statistics import Factor, Moments, Statistics
 
 if TYPE_CHECKING:
@@ -59,6 +63,7 @@ __all__ = [
     "RecurringUnits",
     "SharedResponseModel",
     "SimpleMatches",
+    "Simulation",
     "SparseMap",
     "Stability",
     "Statistics",
@@ -66,6 +71,7 @@ __all__ = [
     "UnitGroups",
     "UnitMatch",
     "UnitTree",
+    "XorActivations",
     "alignment_agreement",
     "assign",
     "bin_units",
@@ -88,14 +94,17 @@ __all__ = [
     "noise_ceiling",
     "permutation_null",
     "recurring_units",
+    "rotated_copies",
     "rsm",
     "rsm_agreement",
     "simple_matches",
+    "simulate",
     "sparse_map",
     "sparse_map_path",
     "unit_groups",
     "unit_tree",
     "variance_explained",
+    "xor_activations",
 ]
 
 

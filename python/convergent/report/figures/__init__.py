@@ -35,6 +35,11 @@ from convergent.report.figures.shared_geometry_layers import (
     variance_over_layers,
 )
 from convergent.report.figures.simple_matches import simple_match_sizes
+from convergent.report.figures.simulation import (
+    simulation_bars,
+    simulation_noise,
+    simulation_rsms,
+)
 from convergent.report.figures.subspace import (
     similarity_curves,
     similarity_over_layers,
@@ -77,6 +82,9 @@ __all__ = [
     "similarity_curves",
     "similarity_over_layers",
     "simple_match_sizes",
+    "simulation_bars",
+    "simulation_noise",
+    "simulation_rsms",
     "training_curves",
     "tree_matrix",
     "tree_region_pictures",
