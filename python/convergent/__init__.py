@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from convergent._warnings import ConvergenceWarning, DeadUnitWarning
+from convergent._warnings import ConvergenceWarning, DeadUnitWarning, FewExamplesWarning
 from convergent.measures.assignment import UnitMatch, assign, match_agreement, match_units
+from convergent.measures.canonical import cca, pwcca, svcca
 from convergent.measures.correlation import correlation
+from convergent.measures.index_atlas import IndexAtlas, index_atlas
 from convergent.measures.indexes import cka
 from convergent.measures.information import BinnedUnits, bin_units, mutual_information
 from convergent.measures.match_results import Match, MatchLevels, MinMatches, SimpleMatches
 from convergent.measures.match_summary import MatchSummary, match_summary
 from convergent.measures.matching_similarity import MatchingSimilarity, matching_similarity
+from convergent.measures.procrustes import procrustes
 from convergent.measures.recurring_units import RecurringUnits, recurring_units
+from convergent.measures.rsa import rsa
 from convergent.measures.rsm import consistency, inter_rsm, rsm, rsm_agreement, variance_explained
 from convergent.measures.shared_response import SharedResponseModel
 from convergent.measures.sparse_map import SparseMap, sparse_map, sparse_map_path
@@ -35,6 +39,8 @@ __all__ = [
     "ConvergenceWarning",
     "DeadUnitWarning",
     "Factor",
+    "FewExamplesWarning",
+    "IndexAtlas",
     "Match",
     "MatchLevels",
     "MatchSummary",
@@ -53,9 +59,11 @@ __all__ = [
     "UnitTree",
     "assign",
     "bin_units",
+    "cca",
     "cka",
     "consistency",
     "correlation",
+    "index_atlas",
     "inter_rsm",
     "match_agreement",
     "match_summary",
@@ -63,12 +71,16 @@ __all__ = [
     "matching_similarity",
     "max_match",
     "mutual_information",
+    "procrustes",
+    "pwcca",
     "recurring_units",
+    "rsa",
     "rsm",
     "rsm_agreement",
     "simple_matches",
     "sparse_map",
     "sparse_map_path",
+    "svcca",
     "unit_groups",
     "unit_tree",
     "variance_explained",
