@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convergent import _validate
 from convergent._validate import Floats
@@ -44,8 +45,8 @@ class IndexAtlas:
     >>> atlas = cv.index_atlas(dict(zip(names, x)))
     >>> atlas
     IndexAtlas(cka, 3 representations)
-    >>> atlas.value(("b", "conv2"), ("a", "conv1")) == atlas.values[2, 0]
-    True
+    >>> atlas.value(("b", "conv2"), ("a", "conv1")) - float(atlas.values[2, 0])
+    0.0
     """
 
     index: str
@@ -170,7 +171,7 @@ class IndexAtlas:
 
 
 def index_atlas(
-    representations: Mapping[Any, Any] | Sequence[Any],
+    representations: Mapping[Any, Any] | Sequence[Any] | NDArray[Any],
     index: str = "cka",
     *,
     n_threads: int | None = None,

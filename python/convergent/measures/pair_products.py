@@ -17,7 +17,7 @@ Progress = Callable[[str, int, int], object]
 Transform = Callable[[int, Matrix, slice, slice], None]
 DESCRIPTION = "index atlas"
 _TILE_VALUES = 1 << 24  # of all networks' tiles together: 128 MB a thread
-_LARGEST_TILE, _SMALLEST_TILE = 512, 32
+_LARGEST_TILE, _SMALLEST_TILE = 320, 32
 _WORKING_VALUES = 1 << 28  # of all threads together, unless one needs more
 _BLOCK_UNITS = 2048
 
