@@ -143,8 +143,9 @@ def test_svcca_is_blind_to_rotation_and_scale(seed: int) -> None:
 def test_units_of_any_scale_count_in_cca() -> None:
     rng = np.random.default_rng(1)
     x = rng.standard_normal((80, 4))
-    y = x * [1.0, 1e-30, 1e30, 1e-200]
-    assert cv.cca(x, y) == pytest.approx(1.0, abs=1e-12)
+    y = x + rng.standard_normal((80, 4)) * [0.0, 0.1, 1.0, 3.0]
+    scaled = y * [1.0, 1e-30, 1e30, 1e-200]
+    assert cv.cca(x, scaled) == pytest.approx(cv.cca(x, y), abs=1e-12)
 
 
 def test_pwcca_takes_the_weights_from_x() -> None:

@@ -222,18 +222,20 @@ def test_progress_and_its_exceptions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_blas_threads_are_given_back() -> None:
-    from threadpoolctl import threadpool_info
+    from threadpoolctl import threadpool_info, threadpool_limits
 
-    def limits() -> list[int]:
-        return [library["num_threads"] for library in threadpool_info()]
+    def limits(*_: Any) -> list[int]:
+        return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
 
     x = np.random.default_rng(0).standard_normal((3, 40, 30))
     cv.index_atlas(x, "cca")
-    before = limits()
-    cv.index_atlas(x, "rsa", n_threads=2)
-    with pytest.raises(ValueError, match="at least two units"):
-        cv.index_atlas([x[0], x[1][:, :1]], "rsa", kind="pearson")
-    assert limits() == before
+    with threadpool_limits(limits=2, user_api="blas"):
+        before, within = limits(), []
+        cv.index_atlas(x, n_threads=2, progress=lambda *_: within.extend(limits()))
+        with pytest.raises(ValueError, match="at least two units"):
+            cv.index_atlas([x[0], x[1][:, :1]], "rsa", kind="pearson")
+        assert limits() == before
+    assert set(within) == {1}
 
 
 def test_layers_of_other_networks() -> None:

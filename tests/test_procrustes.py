@@ -144,6 +144,12 @@ def test_units_that_are_zero_change_nothing() -> None:
         assert padded == pytest.approx(cv.procrustes(x, y, kind=kind), abs=1e-13)
 
 
+def test_wide_networks_are_reduced_to_the_examples() -> None:
+    shape = module.Shape(np.random.default_rng(0).standard_normal((10, 50)))
+    assert shape.reduced.width == 9
+    assert shape.size == pytest.approx(float(np.linalg.norm(shape.reduced.rows(0, 10))))
+
+
 def test_networks_without_variance() -> None:
     x = np.random.default_rng(1).standard_normal((9, 3))
     dead = np.full((9, 2), 0.1)
