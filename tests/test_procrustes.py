@@ -172,6 +172,13 @@ def test_without_convergence_of_the_jacobi_rotations(monkeypatch: pytest.MonkeyP
     assert cv.procrustes(x, x[:, ::-1], kind="euclidean") < 1e-12
 
 
+def test_a_norm_beyond_float64() -> None:
+    x = 1e308 * np.random.default_rng(0).choice([-1.0, 1.0], (30, 4))
+    assert cv.procrustes(x, x) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="`y` must have a norm below 1.8e308, got values up to 1e"):
+        cv.procrustes(x / 1e200, x, kind="euclidean")
+
+
 def test_bad_kind() -> None:
     x = np.arange(12.0).reshape(4, 3)
     with pytest.raises(ValueError, match="`kind` must be one of 'similarity', 'angular', 'euclid"):

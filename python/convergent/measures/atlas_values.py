@@ -24,10 +24,10 @@ from convergent.measures.ordered_work import results_in_order
 from convergent.measures.pair_products import Progress, inner_products, over_pairs
 from convergent.measures.procrustes import (
     Shape,
+    check_sizes,
     distance_of,
     shape_value,
     similarity_of_products,
-    warn_if_flat,
 )
 from convergent.measures.rsa import rsm_correlations
 from convergent.measures.shared_space import Matrix
@@ -91,7 +91,7 @@ def _procrustes(
     progress: Progress,
 ) -> Matrix:
     shapes = list(results_in_order(networks, Shape, n_threads))
-    warn_if_flat(shapes, names)
+    check_sizes(shapes, names, kind)
     values = over_pairs(
         [shape.reduced for shape in shapes],
         lambda i, j, products: (shape_value(shapes[i], shapes[j], products, kind),) * 2,

@@ -86,7 +86,8 @@ def procrustes(x: Any, y: Any, *, kind: str = "similarity") -> float:
     TypeError
         If an array is complex.
     ValueError
-        If `x` and `y` differ in examples, have fewer than two, or hold NaN or infinity.
+        If `x` and `y` differ in examples, have fewer than two, or hold NaN or infinity; for
+        "euclidean" also if a norm is beyond float64.
 
     Notes
     -----
@@ -112,13 +113,17 @@ def procrustes(x: Any, y: Any, *, kind: str = "similarity") -> float:
     """
     _validate.choice(kind, "kind", KINDS)
     first, second = (Shape(network) for network in _validate.activation_pair(x, y))
-    warn_if_flat([first, second], "xy")
+    check_sizes([first, second], "xy", kind)
     return shape_value(first, second, cross_products(first.reduced, second.reduced), kind)
 
 
-def warn_if_flat(shapes: Sequence[Shape], names: Sequence[str]) -> None:
-    """Give one warning for each network without variance."""
+def check_sizes(shapes: Sequence[Shape], names: Sequence[str], kind: str) -> None:
+    """Give one warning for each network without variance; refuse a norm that is no float64."""
     for name, shape in zip(names, shapes):
+        if kind == "euclidean" and not np.isfinite(shape.norm):
+            raise ValueError(
+                f"`{name}` must have a norm below 1.8e308, got values up to {shape.units.scale:g}"
+            )
         if shape.size == 0.0:
             units = np.arange(shape.units.width)
             _validate.warn_dead_units(name, units, "its similarity to any network is 0")
