@@ -175,7 +175,9 @@ def test_without_convergence_of_the_jacobi_rotations(monkeypatch: pytest.MonkeyP
 def test_a_norm_beyond_float64() -> None:
     x = 1e308 * np.random.default_rng(0).choice([-1.0, 1.0], (30, 4))
     assert cv.procrustes(x, x) == pytest.approx(1.0)
-    with pytest.raises(ValueError, match="`y` must have a norm below 1.8e308, got values up to 1e"):
+    with pytest.raises(
+        ValueError, match=r"`y` must have a norm below 1\.8e308, got values up to 1e"
+    ):
         cv.procrustes(x / 1e200, x, kind="euclidean")
 
 
