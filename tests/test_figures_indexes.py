@@ -65,6 +65,14 @@ def test_layers_that_arrive_mixed_are_sorted() -> None:
     np.testing.assert_array_equal(drawn, result.arrays["values"])
 
 
+def test_matrices_of_any_index_say_which() -> None:
+    result = compared(3, ["one"], ["indexes"])
+    panel, bar = figures.network_matrices(result, "indexes", "rsa", "RSA").axes
+    assert bar.get_ylabel() == "RSA"
+    pair = result.of("one", "indexes")[0]
+    assert np.asarray(panel.images[0].get_array())[0, 1] == pair.scalars["rsa"]
+
+
 def test_the_page_shows_the_atlas_where_there_are_layers(tmp_path: Path) -> None:
     def section(result: study.Study) -> str:
         page = result.report(tmp_path / "report.html").read_text()

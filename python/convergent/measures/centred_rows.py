@@ -15,6 +15,7 @@ from convergent.measures.shared_space import Matrix, unit_means
 _BLOCK_VALUES = 1 << 20
 _ORDINARY = (1e-40, 1e40)  # fourth powers of such numbers stay in range
 _DEAD_ULPS = 16.0  # of its mean are left of a constant unit, as in `Moments`
+_LEAST_NORM = 1e-120
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -126,17 +127,24 @@ def unit_norms(source: CentredRows) -> Matrix:
 
     A unit whose standard deviation is at most 16 roundings of its mean is constant.
     """
-    peak, squares = np.zeros(source.width), np.zeros(source.width)
-    for start, stop in row_ranges(source.n_examples, source.width):
-        np.maximum(peak, np.abs(source.rows(start, stop)).max(axis=0), out=peak)
-    divisor = np.where(peak > 0.0, peak, 1.0)
-    for start, stop in row_ranges(source.n_examples, source.width):
-        block = source.rows(start, stop)
-        block /= divisor
-        squares += np.einsum("eu,eu->u", block, block)
-    norms: Matrix = peak * np.sqrt(squares)
+    norms = np.sqrt(_squares_of_units(source, np.ones(source.width)))
+    if float(norms.min()) < _LEAST_NORM:  # squares may have vanished: units at their largest value
+        peak = np.zeros(source.width)
+        for start, stop in row_ranges(source.n_examples, source.width):
+            np.maximum(peak, np.abs(source.rows(start, stop)).max(axis=0), out=peak)
+        norms = peak * np.sqrt(_squares_of_units(source, np.where(peak > 0.0, peak, 1.0)))
     rounding = _DEAD_ULPS * _EPS * np.sqrt(source.n_examples)
     return np.where(norms > rounding * np.abs(source.mean), norms, 0.0)
+
+
+def _squares_of_units(source: CentredRows, divisor: Matrix) -> Matrix:
+    squares = np.zeros(source.width)
+    for start, stop in row_ranges(source.n_examples, source.width):
+        block = source.rows(start, stop)
+        if divisor.min() != 1.0 or divisor.max() != 1.0:
+            block /= divisor
+        squares += np.einsum("eu,eu->u", block, block)
+    return squares
 
 
 def cross_products(x: Rows, y: Rows) -> Matrix:

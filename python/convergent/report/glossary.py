@@ -176,7 +176,7 @@ QUANTITIES = (
         "indexes",
         "cka_debiased",
         "debiased CKA",
-        "The same estimated without bias: about 0 for unrelated networks even where there are few examples.",
+        "Linear CKA estimated without bias: about 0 for unrelated networks even where there are few examples.",
     ),
     Quantity(
         "indexes",

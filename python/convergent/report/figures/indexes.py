@@ -18,7 +18,9 @@ _MOST_MEANS = 12  # layers whose means are written out
 
 
 @styled
-def network_matrices(study: Study, measure: str = "cka", quantity: str = "linear") -> Figure:
+def network_matrices(
+    study: Study, measure: str = "cka", quantity: str = "linear", label: str = "linear CKA"
+) -> Figure:
     """Draw an index of every pair of networks as one matrix a layer."""
     names = study.layers_with(measure)
     n_columns = min(max(len(names), 1), _COLUMNS)
@@ -43,7 +45,7 @@ def network_matrices(study: Study, measure: str = "cka", quantity: str = "linear
         if len(index) <= _MOST_WRITTEN:
             _write_values(axes, matrix)
     if image is not None:
-        figure.colorbar(image, ax=list(panels.flat), label="linear CKA", shrink=0.8)
+        figure.colorbar(image, ax=list(panels.flat), label=label, shrink=0.8)
     return figure
 
 

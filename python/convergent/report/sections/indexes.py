@@ -15,7 +15,7 @@ def sections(study: Study) -> list[Section]:
         caption = "Linear CKA of every network with every other; 1 on the diagonal."
         parts.append(picture(figures.network_matrices(study), caption))
     elif study.layers_with("indexes"):
-        matrices = figures.network_matrices(study, "indexes", "svcca")
+        matrices = figures.network_matrices(study, "indexes", "svcca", "SVCCA")
         parts.append(picture(matrices, "SVCCA of every network with every other."))
     for result in study.of(ALL_LAYERS, "cka_atlas"):
         if parts and len(result.arrays["layer_names"]) == 1:
