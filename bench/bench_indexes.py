@@ -92,6 +92,14 @@ def in_double(index: Callable[[Matrix, Matrix], float]) -> Callable[[Matrix, Mat
     return lambda x, y: index(x.astype(np.float64), y.astype(np.float64))
 
 
+def blas_threads() -> int:
+    """Return how many threads NumPy's products take, so that the atlases take as many."""
+    from threadpoolctl import threadpool_info
+
+    counts = [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
+    return max(counts, default=1)
+
+
 def close(tolerance: float) -> Callable[[Any, Any], None]:
     """Return a check that answers agree."""
 
@@ -141,8 +149,9 @@ def atlas(
     n_examples, n_units = networks[0].shape
     every = list(combinations(range(n), 2))
     chosen = [every[k] for k in np.linspace(0, len(every) - 1, SAMPLE).astype(int)]
+    n_threads = blas_threads()
     start = time.perf_counter()
-    values = cv.index_atlas(networks, index, **options).values
+    values = cv.index_atlas(networks, index, n_threads=n_threads, **options).values
     seconds = {f"convergent, all {len(every):,} pairs": time.perf_counter() - start}
     for name, (of_pair, tolerance) in obvious.items():
         of_pair(*networks[:2])
@@ -151,7 +160,8 @@ def atlas(
         each = (time.perf_counter() - start) / len(chosen)
         close(tolerance)([values[i, j] for i, j in chosen], found)
         seconds[f"{name}, {len(chosen)} pairs scaled to all"] = each * len(every)
-    title = f"atlas of {index} {options or ''}: {n} matrices x {n_units} units x {n_examples:,} examples"
+    shape = f"{n} matrices x {n_units} units x {n_examples:,} examples, {n_threads} threads"
+    title = f"atlas of {index}{' ' + str(options) if options else ''}: {shape}"
     session.limits.append({"race": title, "limit": limit})
     print(f"\n{title}\n  limit: {limit}")
     base = next(iter(seconds.values()))
@@ -211,6 +221,7 @@ def rsatoolbox_race(session: Session, n_matrices: int, n_examples: int, n_units:
     import rsatoolbox
 
     networks = [m.astype(np.float64) for m in representations(n_matrices, n_examples, n_units)]
+    n_threads = blas_threads()
 
     def theirs() -> Matrix:
         with warnings.catch_warnings():
@@ -222,7 +233,9 @@ def rsatoolbox_race(session: Session, n_matrices: int, n_examples: int, n_units:
     session.race(
         f"rsa (Pearson), all pairs of {n_matrices} networks x {n_units} units x {n_examples:,} examples",
         {
-            "convergent": lambda: cv.index_atlas(networks, "rsa", kind="pearson").values,
+            "convergent": lambda: (
+                cv.index_atlas(networks, "rsa", kind="pearson", n_threads=n_threads).values
+            ),
             "rsatoolbox": theirs,
         },
         close(1e-9),
