@@ -41,7 +41,7 @@ def cka(x: Matrix, y: Matrix, kernel: str, debiased: bool, bandwidth: float = 0.
 def minibatch_cka(
     x: Matrix, y: Matrix, batch_size: int, kernel: str = "linear", bandwidth: float = 0.5
 ) -> float:
-    """Nguyen, Raghu and Kornblith (2021), Equations 2 and 3."""
+    """Nguyen, Raghu and Kornblith (2021), Section 3: means of unbiased HSICs over batches."""
     rows = []
     for start in range(0, len(x), batch_size):
         batch = slice(start, start + batch_size)

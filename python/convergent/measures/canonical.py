@@ -219,7 +219,7 @@ def pwcca(x: Any, y: Any) -> float:
 
     References
     ----------
-    Morcos, Raghu and Bengio (2018), Section 3, Equations 1 and 2.
+    Morcos, Raghu and Bengio (2018), Section 2: projection weighted CCA.
 
     Examples
     --------

@@ -110,14 +110,14 @@ def unit_directions(
     unit = 1.0 if equal_units else float(norms.max())
     if source.n_examples > alive.size:
         triangle = _triangle_of_examples(source, alive, divisor, n_threads)
-        _, strengths, vt = _singular(triangle, source.n_examples, n_free)
+        strengths, vt = _singular(triangle, source.n_examples, n_free)
         weights = np.zeros((source.width, strengths.size))
         weights[alive] = (vt.T / strengths) / divisor[:, np.newaxis]
         loadings = np.zeros((strengths.size, source.width))
         loadings[:, alive] = strengths[:, np.newaxis] * vt * divisor
         return Directions(unit * strengths, loadings, n_free, weights, source)
     triangle = _triangle_of_units(source, alive, divisor, n_threads)
-    _, strengths, vt = _singular(triangle, alive.size, n_free)
+    strengths, vt = _singular(triangle, alive.size, n_free)
     basis = np.ascontiguousarray(vt.T)
     loadings = np.zeros((strengths.size, source.width))
     for start, stop in row_ranges(source.width, source.n_examples):
@@ -182,14 +182,14 @@ def _triangle_of_units(
     return triangle
 
 
-def _singular(triangle: Matrix, n_rows: int, n_free: int) -> tuple[Matrix, Matrix, Matrix]:
-    """Return the singular value decomposition, without what is below the rank tolerance."""
+def _singular(triangle: Matrix, n_rows: int, n_free: int) -> tuple[Matrix, Matrix]:
+    """Return singular values and right vectors, without what is below the rank tolerance."""
     from scipy.linalg import svd
 
-    u, values, vt = svd(triangle, full_matrices=False, check_finite=False)
+    _, values, vt = svd(triangle, full_matrices=False, check_finite=False)
     tolerance = max(n_rows, triangle.shape[1]) * _EPS * values[0]
     rank = min(int(np.count_nonzero(values > tolerance)), n_free)
-    return u[:, :rank], values[:rank], vt[:rank]
+    return values[:rank], vt[:rank]
 
 
 def between(x: Directions, y: Directions) -> tuple[Matrix, Matrix, Matrix]:

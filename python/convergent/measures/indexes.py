@@ -76,7 +76,7 @@ def cka(
     References
     ----------
     Kornblith et al. (2019), Equations 3 and 4; Song et al. (2012), Equation 5, for the unbiased
-    estimate; Nguyen, Raghu and Kornblith (2021), Equations 2 and 3, for batches.
+    estimate; Nguyen, Raghu and Kornblith (2021), Section 3, for batches.
 
     Examples
     --------

@@ -98,8 +98,8 @@ def procrustes(x: Any, y: Any, *, kind: str = "similarity") -> float:
 
     References
     ----------
-    Williams et al. (2021), Equations 3 and 4 and Appendix C (with the group of orthogonal maps);
-    Schoenemann (1966) for the solution.
+    Williams et al. (2021), Generalized shape metrics on neural representations, Section 2, with the
+    group of orthogonal maps; Schoenemann (1966) for the solution.
 
     Examples
     --------

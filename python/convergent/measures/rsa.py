@@ -76,7 +76,7 @@ def rsa(x: Any, y: Any, *, kind: str = "cosine", method: str = "linear") -> floa
 
     References
     ----------
-    Kriegeskorte, Mur and Bandettini (2008), Section "Relating"; Lu et al. (2018), Figure 3, bottom.
+    Kriegeskorte, Mur and Bandettini (2008); Lu et al. (2018), Figure 3, bottom.
 
     Examples
     --------
