@@ -22,7 +22,7 @@ from convergent.report.figures.convergent_learning_units import (
     recurring_units,
 )
 from convergent.report.figures.group_tree_pictures import group_tree_pictures
-from convergent.report.figures.indexes import network_matrices
+from convergent.report.figures.indexes import layer_atlas, network_matrices
 from convergent.report.figures.patch_blocks import patch_grid
 from convergent.report.figures.shared_geometry import (
     agreement_bars,
@@ -68,6 +68,7 @@ __all__ = [
     "group_pictures",
     "group_similarity",
     "group_tree_pictures",
+    "layer_atlas",
     "mapping_overview",
     "mapping_weights",
     "match_curves",
