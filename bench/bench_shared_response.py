@@ -1,4 +1,4 @@
-"""Shared response model and CKA beside the obvious NumPy forms."""
+"""The shared response model beside the obvious NumPy forms."""
 
 from __future__ import annotations
 
@@ -60,20 +60,6 @@ def numpy_until(networks: list[Matrix], start: list[Matrix], tol: float, most: i
             u, _, vt = np.linalg.svd(x.T @ shared, full_matrices=False)
             weights[i] = u @ vt
     return objective
-
-
-def numpy_cka(x: Matrix, y: Matrix) -> float:
-    """Linear CKA as it is usually written, from the Gram matrices of the examples."""
-    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
-    k, l = x @ x.T, y @ y.T  # noqa: E741
-    return float(np.sum(k * l) / np.sqrt(np.sum(k * k) * np.sum(l * l)))
-
-
-def numpy_cka_of_units(x: Matrix, y: Matrix) -> float:
-    """Linear CKA from the cross-products of the units."""
-    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
-    cross = np.linalg.norm(x.T @ y) ** 2
-    return float(cross / np.linalg.norm(x.T @ x) / np.linalg.norm(y.T @ y))
 
 
 def close(tolerance: float) -> Any:
@@ -138,14 +124,3 @@ def run(session: Session) -> None:
         race_same_start(session, n_units, k, n_iter)
     for k in (20, 50):
         race_to_tolerance(session, 200, k)
-    x, y = draw_networks(512)[:2]
-    session.race(
-        f"linear CKA: 512 + 512 units x {N_EXAMPLES} examples",
-        {
-            "convergent": lambda: cv.cka(x, y),
-            "NumPy, units": lambda: numpy_cka_of_units(x, y),
-            "NumPy, examples": lambda: numpy_cka(x, y),
-        },
-        close(1e-10),
-        limit="three products of 5000 x 512: 7.9 Gflop, two of them symmetric",
-    )

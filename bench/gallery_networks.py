@@ -74,6 +74,11 @@ def cifar10_pixels(split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return _pixels("cifar10", split, "labels")
 
 
+def cifar100_pixels(split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the train or test images of CIFAR-100, uint8 (n, 32, 32, 3), and their hundred classes."""
+    return _pixels("cifar100", split, "fine_labels")
+
+
 def _pixels(name: str, split: str, labels: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     folder = shared_data()
     spec = importlib.util.spec_from_file_location("load_packed", folder / "load_packed.py")
@@ -106,8 +111,8 @@ def cifar10() -> nets.ImageDataset:
 
 def cifar100() -> nets.ImageDataset:
     """Return CIFAR-100 with its hundred classes, prepared as CIFAR-10 is."""
-    train, train_labels = _pixels("cifar100", "train", "fine_labels")
-    test, test_labels = _pixels("cifar100", "test", "fine_labels")
+    train, train_labels = cifar100_pixels("train")
+    test, test_labels = cifar100_pixels("test")
     names = tuple(f"class {label}" for label in range(100))
     return nets.ImageDataset(
         normalised(train), train_labels, normalised(test), test_labels, names, "cifar100"

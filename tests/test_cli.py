@@ -43,6 +43,7 @@ def test_compare_two_arrays(
     assert found["correlation", "mean_one_to_one"] == pytest.approx(1.0)
     assert found["max_match", "similarity_at_0.15"] == 1.0
     assert str(out / "summary.csv") in capsys.readouterr().out
+    assert (out / "intervals.csv").read_text().startswith("layer,measure,quantity,estimate,low,")
 
 
 def test_settings_of_the_subspace_matches(files: list[str], tmp_path: Path) -> None:
@@ -63,6 +64,7 @@ def test_json_is_json(files: list[str], tmp_path: Path, capsys: pytest.CaptureFi
     assert main(arguments) == 0
     result = json.loads(capsys.readouterr().out)
     assert Path(result["summary"]).exists()
+    assert Path(result["intervals"]).exists()
     assert result["problems"] == []
 
 
@@ -211,6 +213,9 @@ def test_demo_killed_and_run_again_gives_the_same_numbers(tmp_path: Path) -> Non
     assert not (cut / "summary.csv").exists()
     assert run(["demo", "--out", str(cut), *small]).wait() == 0
     assert (cut / "summary.csv").read_bytes() == (tmp_path / "whole" / "summary.csv").read_bytes()
+    for name in ("epoch-000.json", "epoch-003.json", "trajectory.json"):
+        whole = (tmp_path / "whole" / "trajectory" / name).read_bytes()
+        assert (cut / "trajectory" / name).read_bytes() == whole
     assert (cut / "report.html").stat().st_size > 50_000
 
 

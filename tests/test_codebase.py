@@ -30,9 +30,27 @@ LAYERS = {
     "progress": set(),
     "statistics": {"_validate", "_warnings", "_storage", "_core", "progress"},
     "measures": {"_validate", "_warnings", "_core", "statistics"},
+    "inference": {"_validate", "_warnings", "_core", "progress", "measures"},
     "nets": {"_validate", "_warnings", "_storage", "statistics", "progress"},
-    "study": {"_validate", "_warnings", "_storage", "progress", "statistics", "measures", "report"},
-    "report": {"_storage", "_core", "study", "statistics"},
+    "study": {
+        "_validate",
+        "_warnings",
+        "_storage",
+        "progress",
+        "statistics",
+        "measures",
+        "inference",
+        "report",
+    },
+    "simulation": {
+        "_validate",
+        "_warnings",
+        "_storage",
+        "progress",
+        "measures",
+        "inference",
+    },
+    "report": {"_storage", "_core", "study", "statistics", "inference", "simulation"},
 }
 
 

@@ -146,6 +146,16 @@ def test_figure_3(result: Study) -> None:
     semi, one = axes.get_lines()[:2]
     np.testing.assert_allclose(ys(semi), np.mean([s.sorted_semi for s in summaries], axis=0))
     np.testing.assert_allclose(ys(one), np.mean([s.sorted_one_to_one for s in summaries], axis=0))
+    for band, curves in zip(
+        axes.collections,
+        ([s.sorted_semi for s in summaries], [s.sorted_one_to_one for s in summaries]),
+    ):
+        corners = set(map(tuple, np.asarray(band.get_paths()[0].vertices).round(10)))
+        for k in (0, 13, 29):
+            matrix = np.full((3, 3), np.nan)
+            matrix[np.triu_indices(3, 1)] = [curve[k] for curve in curves]
+            interval = cv.bootstrap_pairs(np.fmax(matrix, matrix.T)).within(-1.0, 1.0)
+            assert {(k + 1.0, round(e, 10)) for e in (interval.low, interval.high)} <= corners
 
 
 @pytest.mark.parametrize("measure", ["correlation", "mutual_information"])
@@ -157,8 +167,17 @@ def test_figure_4(result: Study, measure: str) -> None:
         line, _, (ranges,) = container.lines
         values = [result.values(name, measure, quantity) for name in ("conv$1$", "conv2")]
         np.testing.assert_allclose(ys(line), [np.mean(v) for v in values])
+        intervals = [result.interval(name, measure, quantity) for name in ("conv$1$", "conv2")]
         ends = [segment[:, 1].tolist() for segment in ranges.get_segments()]
-        np.testing.assert_allclose(ends, [[min(v), max(v)] for v in values], atol=1e-12)
+        np.testing.assert_allclose(ends, [[i.low, i.high] for i in intervals if i], atol=1e-12)
+    dotted = [ys(line).tolist() for line in axes.get_lines() if line.get_linestyle() == ":"]
+    if measure == "correlation":
+        assert dotted == [
+            [result.value(name, measure, f"{q}_shuffled") for name in ("conv$1$", "conv2")]
+            for q in ("mean_semi", "mean_one_to_one")
+        ]
+    else:
+        assert not dotted
 
 
 def test_losses(result: Study) -> None:
@@ -172,6 +191,12 @@ def test_losses(result: Study) -> None:
                 ys(line), np.mean([pair.arrays[key] for pair in pairs], axis=0)
             )
             assert list(xs(line)) == [-6.0, -5.0, -4.0, -3.0, chosen, -2.0, -1.0]
+        assert len(axes.collections) == 2
+        for band, layer in zip(axes.collections, ("conv$1$", "conv2")):
+            interval = result.interval(layer, "sparse_map", f"{key}_at_0.001")
+            assert interval is not None
+            corners = set(map(tuple, np.asarray(band.get_paths()[0].vertices).round(10)))
+            assert {(-3.0, round(e, 10)) for e in (interval.low, interval.high)} <= corners
         (dashed,) = (line for line in axes.get_lines() if line.get_gid() == "chosen")
         assert list(xs(dashed)) == [chosen] * 2
 

@@ -42,6 +42,16 @@ def test_the_page_is_self_contained_and_escaped(page: str) -> None:
     assert page.count("data:image/svg+xml;base64,") >= 8
 
 
+def test_two_networks_have_no_intervals(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((30, 4))
+    result = study.compare(cv.Statistics.from_arrays({"a": x, "b": x[::-1]}), ["cka"])
+    page = result.report(tmp_path / "report.html").read_text()
+    assert f">{result.value('activations', 'cka', 'linear'):.3f}</td>" in page
+    assert "<small>" not in page
+    assert "95 % intervals." not in page
+    assert "intervals.csv" not in page
+
+
 def test_every_measure_is_in_the_table(evil_study: study.Study, page: str) -> None:
     for heading in (
         "mean activation",
@@ -65,7 +75,13 @@ def test_every_measure_is_in_the_table(evil_study: study.Study, page: str) -> No
         assert f"<th>{heading}</th>" in page
         assert f"<dt>{heading}</dt>" in page
     value = evil_study.value("<script>alert(1)</script>", "cka", "linear")
-    assert f">{value:.3f}</td>" in page
+    interval = evil_study.interval("<script>alert(1)</script>", "cka", "linear")
+    assert interval is not None
+    ends = f"{interval.low:.3f} – {interval.high:.3f}"
+    assert f">{value:.3f}<small>{ends}</small></td>" in page
+    assert "all intervals in intervals.csv" in page
+    assert "Small numbers are 95 % intervals." in page
+    assert "<dt>noise ceiling, to</dt>" in page
 
 
 @pytest.mark.parametrize(

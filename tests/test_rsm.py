@@ -101,6 +101,17 @@ def test_agreement_follows_the_twin(method: str, entries: str) -> None:
     assert cv.rsm_agreement(a, np.full((7, 7), 0.1), method=method, entries=entries) == 0.0
 
 
+@pytest.mark.parametrize("entries", ["lower", "all"])
+def test_kendalls_tau_counts_pairs_of_entries(entries: str) -> None:
+    rng = np.random.default_rng(1)
+    a = rng.integers(0, 9, (7, 7)).astype(np.float64)
+    b = a + rng.standard_normal((7, 7)).round(1)
+    ours = cv.rsm_agreement(a, b, method="kendall", entries=entries)
+    assert ours == pytest.approx(reference.kendall(a, b, entries), abs=1e-13)
+    assert cv.rsm_agreement(a, a**3, method="kendall", entries=entries) == pytest.approx(1.0)
+    assert cv.rsm_agreement(a, np.full((7, 7), 0.1), method="kendall", entries=entries) == 0.0
+
+
 @pytest.mark.parametrize("convention", ["plain", "leave-one-out"])
 def test_variance_explained_follows_the_twin(convention: str) -> None:
     rng = np.random.default_rng(2)
@@ -162,6 +173,21 @@ def test_consistency_follows_the_twin(kind: str) -> None:
     assert cv.consistency([networks[0]] * 2, kind=kind) == pytest.approx(1.0, abs=1e-13)
 
 
+@pytest.mark.parametrize("method", ["linear", "rank"])
+@pytest.mark.parametrize("entries", ["lower", "all"])
+def test_consistency_of_each_pair_follows_the_twin(method: str, entries: str) -> None:
+    rng = np.random.default_rng(7)
+    networks = [rng.standard_normal((8, width)) for width in (4, 5, 3)]
+    # Rounded, so that the diagonal's entries are ties as they should.
+    matrices = [reference.inter_rsm(x, x, "cosine").round(12) for x in networks]
+    expected = [[reference.agreement(a, b, method, entries) for b in matrices] for a in matrices]
+    ours = cv.consistency_matrix(networks, method=method, entries=entries)
+    np.testing.assert_allclose(ours, expected, atol=1e-10)
+    assert np.diagonal(ours).tolist() == [1.0] * 3
+    mean = cv.consistency(networks, method=method, entries=entries)
+    assert mean == pytest.approx((ours.sum() - 3.0) / 6.0, abs=1e-14)
+
+
 X = np.arange(12.0).reshape(4, 3) ** 2
 
 
@@ -203,6 +229,10 @@ X = np.arange(12.0).reshape(4, 3) ** 2
         ),
         (lambda: cv.consistency([X]), ValueError, "at least 2 networks"),
         (lambda: cv.consistency([X, X[:3]]), ValueError, "as many examples"),
+        (lambda: cv.consistency_matrix([X]), ValueError, "at least 2 networks"),
+        (lambda: cv.consistency_matrix([X, X * 1j]), TypeError, "must be real"),
+        (lambda: cv.consistency_matrix([X, X], method="x"), ValueError, "`method` must be one"),
+        (lambda: cv.consistency_matrix([X, X], entries="x"), ValueError, "`entries` must be"),
         (lambda: cv.consistency([X, X], kind="x"), ValueError, "`kind` must be one of"),
         (lambda: cv.consistency([X, X], kind="precomputed"), ValueError, "must be square"),
     ],

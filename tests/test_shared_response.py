@@ -78,9 +78,9 @@ def test_work_on_examples_and_on_products_agree(level: str, n_units: int, n_exam
     on_examples = set()
     for max_iter in (1, 30):
         means = [x.mean(axis=0) for x in networks]
-        weights, _, history, _, examples = _core.kernels.shared_response(
-            networks, means, start, max_iter=max_iter, tol=0.0, diagonal=0.0,
-            extrapolate=False, sequential=False, n_threads=1,
+        weights, _, history, _, examples, _ = _core.kernels.shared_response(
+            networks, means, [("given", start)], max_iter=max_iter, tol=0.0, diagonal=0.0,
+            accelerate=False, single=None, n_threads=1,
         )  # fmt: skip
         on_examples.add(examples)
         theirs, _, theirs_history = reference.fit(networks, start, max_iter)
@@ -151,7 +151,7 @@ def degenerate_networks(draw_from: Any) -> tuple[list[Any], int]:
 @SETTINGS
 @given(
     problem=degenerate_networks(),
-    start=st.sampled_from(["sequential", "random"]),
+    start=st.sampled_from(["sequential", "spectral", "random"]),
     extrapolate=st.booleans(),
     center=st.booleans(),
 )
@@ -230,8 +230,8 @@ def test_every_level_gives_the_same_numbers() -> None:
     start = orthonormal(11, (30, 40), 4)
     results = [
         _core.load_level(name).shared_response(
-            networks, means, start, max_iter=20, tol=0.0, diagonal=0.0,
-            extrapolate=True, sequential=True, n_threads=1,
+            networks, means, [("sequential", start)], max_iter=20, tol=0.0, diagonal=0.0,
+            accelerate=True, single=False, n_threads=1,
         )
         for name in _core.supported_levels()
     ]  # fmt: skip

@@ -104,7 +104,11 @@ GOOD = [np.arange(12.0).reshape(4, 3) ** 2, np.arange(16.0).reshape(4, 4) ** 3]
     [
         ({"algorithm": "svd"}, ValueError, "`algorithm` must be one of 'deterministic', got 'svd'"),
         ({"convention": "x"}, ValueError, "`convention` must be one of 'paper', 'brainiak'"),
-        ({"start": "best"}, ValueError, "`start` must be one of 'sequential', 'random', got"),
+        (
+            {"start": "best"},
+            ValueError,
+            "`start` must be one of 'sequential', 'spectral', 'random', got",
+        ),
         ({"start": 3}, TypeError, "`start` must be a list of matrices, got int"),
         ({"start": [np.eye(3, 2)]}, ValueError, "one matrix for each of the 2 networks, got 1"),
         ({"start": [np.eye(3, 2), np.eye(3, 2)]}, ValueError, r"= \(4, 2\), got \(3, 2\)"),
@@ -166,22 +170,22 @@ def test_bad_input_after_the_fit() -> None:
 def test_kernel_refuses_what_it_cannot_read() -> None:
     kernel = _core.kernels.shared_response
     options: Any = {
-        "max_iter": 1, "tol": 0.0, "diagonal": 0.0, "extrapolate": False, "sequential": False,
+        "max_iter": 1, "tol": 0.0, "diagonal": 0.0, "accelerate": False, "single": None,
         "n_threads": 1,
     }  # fmt: skip
     start = [np.eye(3, 2), np.eye(4, 2)]
     with pytest.raises(TypeError, match="networks must be float32 or float64"):
-        kernel([np.ones((4, 3), int), GOOD[1]], None, start, **options)
+        kernel([np.ones((4, 3), int), GOOD[1]], None, [("given", start)], **options)
     with pytest.raises(TypeError, match="incompatible function arguments"):
-        kernel(GOOD, None, [np.eye(3, 2, dtype=np.float32), start[1]], **options)
+        kernel(GOOD, None, [("given", [np.eye(3, 2, dtype=np.float32), start[1]])], **options)
     with pytest.raises(ValueError, match="one value a unit"):
-        kernel(GOOD, [np.ones(2), np.ones(4)], start, **options)
+        kernel(GOOD, [np.ones(2), np.ones(4)], [("given", start)], **options)
     with pytest.raises(ValueError, match="share their examples"):
-        kernel([GOOD[0], GOOD[1][:2]], None, start, **options)
+        kernel([GOOD[0], GOOD[1][:2]], None, [("given", start)], **options)
     with pytest.raises(ValueError, match="must not be negative"):
-        kernel(GOOD, None, start, **{**options, "n_threads": 0})
+        kernel(GOOD, None, [("given", start)], **{**options, "n_threads": 0})
     with pytest.raises(ValueError, match="lists of the same length"):
-        kernel(GOOD, None, start[:1], **options)
+        kernel(GOOD, None, [("given", start[:1])], **options)
 
 
 PROGRAM = """

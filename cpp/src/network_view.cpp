@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 namespace convergent {
 namespace {
@@ -98,6 +99,31 @@ void read_rectangle(const NetworkView& network, const Rectangle& part, double* o
         const double* const rests = network.rests + part.first_unit;
         for_each_value(part, out, out_stride, [=](double& value, auto u) { value -= rests[u]; });
     }
+}
+
+void read_rectangle(const NetworkView& network, const Rectangle& part, double factor, float* out,
+                    std::ptrdiff_t out_stride) {
+    constexpr std::ptrdiff_t kExamples = 16;  // a strip that stays in the first caches
+    std::vector<double> strip(static_cast<std::size_t>(kExamples * part.n_units));
+    for (std::ptrdiff_t first = 0; first < part.n_examples; first += kExamples) {
+        const std::ptrdiff_t count = std::min(kExamples, part.n_examples - first);
+        read_rectangle(network, {part.first_example + first, count, part.first_unit, part.n_units},
+                       strip.data());
+        for (std::ptrdiff_t e = 0; e < count; ++e) {
+            const double* const from = strip.data() + e * part.n_units;
+            float* const to = out + (first + e) * out_stride;
+            for (std::ptrdiff_t u = 0; u < part.n_units; ++u) {
+                to[u] = static_cast<float>(from[u] * factor);
+            }
+        }
+    }
+}
+
+void read_rectangle(const NetworkView& network, const Rectangle& part, double factor, double* out,
+                    std::ptrdiff_t out_stride) {
+    read_rectangle(network, part, out, out_stride);
+    if (factor == 1.0) return;
+    for_each_value(part, out, out_stride, [=](double& value, auto) { value *= factor; });
 }
 
 }  // namespace convergent

@@ -15,12 +15,21 @@ using Eigen::MatrixXd;
 constexpr double kSingular = 1e13;  // condition numbers above leave directions undetermined
 constexpr double kHalley = 50.0;  // condition numbers below are safe for Cholesky in Halley's steps
 constexpr int kMaxSteps = 30;
+constexpr double kLastStep = 1.0 - 1e-5;  // cubic: the step from here is the one to rounding
+constexpr double kConverged = 1.0 - 1e-12;
+constexpr double kProximal = 1e-7;  // weight of the anchor in a quick polar factor
+constexpr double kLessLeast = 20.0;
+constexpr double kSafeInSingle = 1e-3;  // least singular value for steps in single precision
+
+template <class Scalar>
+using Square = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
 
 /// An upper bound of the spectral norm.
-double norm_bound(const MatrixXd& x) {
-    const double sums = std::sqrt(x.cwiseAbs().colwise().sum().maxCoeff() *
-                                  x.cwiseAbs().rowwise().sum().maxCoeff());
-    return std::min(sums, x.norm());
+template <class Scalar>
+double norm_bound(const Square<Scalar>& x) {
+    const double sums = std::sqrt(static_cast<double>(x.cwiseAbs().colwise().sum().maxCoeff()) *
+                                  static_cast<double>(x.cwiseAbs().rowwise().sum().maxCoeff()));
+    return std::min(sums, static_cast<double>(x.norm()));
 }
 
 /// Scaled Newton steps X <- (z X + X^-T / z) / 2 until the singular values lie in [1, kHalley], in
@@ -43,15 +52,13 @@ bool newton_steps(MatrixXd& x, const StopToken& stop) {
 }
 
 /// Dynamically weighted Halley steps X <- X (a I + b X^T X) (I + c X^T X)^-1 (Nakatsukasa, Bai and
-/// Gygi 2010, Equations 3.5 and 5.5) for a matrix whose singular values are at least 1, in place.
-bool halley_steps(MatrixXd& x, const StopToken& stop) {
-    const double largest = norm_bound(x);
-    x /= largest;
-    double smallest = std::min(1.0 / largest, 1.0);
-    MatrixXd gram(x.rows(), x.cols());
-    for (bool last = false; !last;) {
+/// Gygi 2010, Equations 3.5 and 5.5), in place, for a matrix whose singular values lie between
+/// `smallest` and 1, until `smallest` is at least `enough`; returns where it ends.
+template <class Scalar>
+double halley_steps(Square<Scalar>& x, double smallest, double enough, const StopToken& stop) {
+    Square<Scalar> gram(x.rows(), x.cols()), solved;
+    while (smallest < enough) {
         stop.check();
-        last = 1.0 - smallest < 1e-5;  // cubic: the step from here is the one to rounding
         const double square = smallest * smallest;
         const double d = std::cbrt(4.0 * (1.0 - square) / (square * square));
         const double root = std::sqrt(1.0 + d);
@@ -60,20 +67,29 @@ bool halley_steps(MatrixXd& x, const StopToken& stop) {
         const double b = (a - 1.0) * (a - 1.0) / 4.0;
         const double c = a + b - 1.0;
         gram.setIdentity();
-        gram.selfadjointView<Eigen::Lower>().rankUpdate(x.transpose(), c);
-        const Eigen::LLT<Eigen::Ref<MatrixXd>> factor(gram);
-        if (factor.info() != Eigen::Success) return false;
-        MatrixXd solved = x;
-        factor.matrixL().transpose().solveInPlace<Eigen::OnTheRight>(solved);
-        factor.matrixL().solveInPlace<Eigen::OnTheRight>(solved);
-        x = (b / c) * x + (a - b / c) * solved;
+        gram.template selfadjointView<Eigen::Lower>().rankUpdate(x.transpose(),
+                                                                 static_cast<Scalar>(c));
+        const Eigen::LLT<Eigen::Ref<Square<Scalar>>> factor(gram);
+        if (factor.info() != Eigen::Success) return 0.0;
+        solved = x;
+        factor.matrixL().transpose().template solveInPlace<Eigen::OnTheRight>(solved);
+        factor.matrixL().template solveInPlace<Eigen::OnTheRight>(solved);
+        x = static_cast<Scalar>(b / c) * x + static_cast<Scalar>(a - b / c) * solved;
         smallest = std::min(smallest * (a + b * square) / (1.0 + c * square), 1.0);
     }
-    return true;
+    return smallest;
+}
+
+/// The same to the end, for singular values of at least 1 and no upper bound.
+bool finish(MatrixXd& x, const StopToken& stop) {
+    const double largest = norm_bound(x);
+    x /= largest;
+    const double reached = halley_steps(x, std::min(1.0 / largest, kLastStep), kConverged, stop);
+    return reached >= kConverged;
 }
 
 bool square_polar(MatrixXd& x, const StopToken& stop) {
-    return newton_steps(x, stop) && halley_steps(x, stop);
+    return newton_steps(x, stop) && finish(x, stop);
 }
 
 /// Orthonormal polar factor of a square matrix of any rank.
@@ -117,5 +133,56 @@ MatrixXd polar_factor(const MatrixXd& a, const MatrixXd& anchor, const StopToken
     factor(a, true, stop, w);
     return w;
 }
+
+namespace {
+
+/// Halley's steps on a matrix of norm 1, the first ones in double where the condition asks for it.
+/// Returns whether the columns of x are orthonormal at the end.
+template <class Scalar>
+bool quick_square(Square<Scalar>& x, double least, const StopToken& stop) {
+    const double largest = norm_bound(x);
+    x /= static_cast<Scalar>(largest);
+    double smallest = std::min(least / largest, kLastStep);
+    if (sizeof(Scalar) < sizeof(double) && smallest < kSafeInSingle / 2.0) {
+        MatrixXd wide = x.template cast<double>();
+        smallest = halley_steps(wide, smallest, kSafeInSingle, stop);
+        x = wide.template cast<Scalar>();
+    }
+    if (smallest == 0.0 || halley_steps(x, smallest, kConverged, stop) == 0.0) return false;
+    Square<Scalar> rest = -Square<Scalar>::Identity(x.rows(), x.cols());
+    rest.template selfadjointView<Eigen::Lower>().rankUpdate(x.transpose());
+    rest.template triangularView<Eigen::StrictlyUpper>().setZero();
+    const double rounding = static_cast<double>(Eigen::NumTraits<Scalar>::epsilon());
+    return static_cast<double>(rest.norm()) < 10.0 * rounding * static_cast<double>(x.rows() + 10);
+}
+
+}  // namespace
+
+template <class Scalar>
+auto QuickPolar<Scalar>::operator()(const Matrix& a, const Matrix& anchor, const StopToken& stop)
+    -> Matrix {
+    const Scalar norm = a.norm();
+    if (!(norm > Scalar(0))) return anchor;
+    const Eigen::Index n = a.rows(), k = a.cols();
+    const Matrix start = a / norm + static_cast<Scalar>(kProximal) * anchor;
+    const Eigen::HouseholderQR<Matrix> qr(n == k ? Matrix(0, 0) : start);
+    const Matrix square =
+        n == k ? start : Matrix(qr.matrixQR().topRows(k).template triangularView<Eigen::Upper>());
+    for (; least_ >= kProximal; least_ /= kLessLeast) {
+        Matrix x = square;
+        if (!quick_square(x, least_, stop)) continue;
+        if (n == k) return x;
+        Matrix w = Matrix::Zero(n, k);
+        w.topRows(k) = x;
+        w.applyOnTheLeft(qr.householderQ());
+        return w;
+    }
+    least_ = kProximal;
+    return polar_factor(start.template cast<double>(), anchor.template cast<double>(), stop)
+        .template cast<Scalar>();
+}
+
+template class QuickPolar<float>;
+template class QuickPolar<double>;
 
 }  // namespace convergent

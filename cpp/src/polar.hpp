@@ -19,4 +19,24 @@ namespace convergent {
 Eigen::MatrixXd polar_factor(const Eigen::MatrixXd& a, const Eigen::MatrixXd& anchor,
                              const StopToken& stop);
 
+/// Polar factors for one network after another step of the same iteration: by Halley's steps alone,
+/// a few times faster.
+///
+/// The result is orthonormal to rounding times k, but as a polar factor only as good as an
+/// iteration needs it that goes on: a is taken as a plus 1e-7 of its norm times `anchor`, and
+/// directions of small singular values are less accurate (in single precision a thousandth below
+/// 1e-3 of the norm).
+template <class Scalar>
+class QuickPolar {
+ public:
+    using Matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
+    Matrix operator()(const Matrix& a, const Matrix& anchor, const StopToken& stop);
+
+ private:
+    double least_ = 2e-2;  // a bound of the singular values that held so far, over the norm
+};
+
+extern template class QuickPolar<float>;
+extern template class QuickPolar<double>;
+
 }  // namespace convergent

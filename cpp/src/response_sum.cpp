@@ -12,74 +12,270 @@ using Eigen::Index;
 using Eigen::MatrixXd;
 
 constexpr Index kBlockExamples = 256;
+constexpr Index kMostParts = 32;  // of the examples, each with its share of a product
+constexpr Index kPartBytes = 64 << 20;
+constexpr Index kTileUnits = 128;
+constexpr Index kMirror = 64;
 
-/// Calls body(first, block) for the consecutive blocks of examples of some units of a network.
-template <class Body>
-void for_each_block(const NetworkView& network, Index first_unit, Index n_units,
-                    const StopToken& stop, Body&& body) {
-    RowMatrix block;
-    for (Index first = 0; first < network.n_examples; first += kBlockExamples) {
-        stop.check();
-        const Index count = std::min<Index>(kBlockExamples, network.n_examples - first);
-        block.resize(count, n_units);
-        read_rectangle(network, {first, count, first_unit, n_units}, block.data());
-        body(first, block);
-    }
+void add_products(const std::vector<NetworkView>& networks, double /*factor is 1*/, int n_threads,
+                  const StopToken& stop, MatrixXd& products) {
+    add_cross_products(networks, n_threads, stop, products);
+}
+
+void add_products(const std::vector<NetworkView>& networks, double factor, int n_threads,
+                  const StopToken& stop, Eigen::MatrixXf& products) {
+    add_cross_products(networks, factor, n_threads, stop, products);
+}
+
+/// Copies the upper triangle of a symmetric matrix to the lower one, in tiles.
+template <class Scalar>
+void mirror(Dense<Scalar>& matrix, int n_threads, const StopToken& stop) {
+    const Index n = matrix.cols();
+    parallel_for((n + kMirror - 1) / kMirror, n_threads, stop, [&](Index task) {
+        const Index first = task * kMirror, count = std::min(kMirror, n - first);
+        auto diagonal = matrix.block(first, first, count, count);
+        diagonal.template triangularView<Eigen::StrictlyLower>() =
+            Dense<Scalar>(diagonal).transpose();
+        for (Index row = first + count; row < n; row += kMirror) {
+            const Index rows = std::min(kMirror, n - row);
+            matrix.block(row, first, rows, count) =
+                matrix.block(first, row, count, rows).transpose();
+        }
+    });
 }
 
 }  // namespace
 
-ResponseOnExamples::ResponseOnExamples(const std::vector<NetworkView>& networks, double* response,
-                                       Index k)
-    : networks_(networks), response_(response, networks.front().n_examples, k) {}
+template <class Scalar>
+Dense<Scalar> all_products(const std::vector<NetworkView>& networks, double factor, int n_threads,
+                           const StopToken& stop) {
+    Index n = 0;
+    for (const NetworkView& network : networks) n += network.n_units;
+    Dense<Scalar> products = Dense<Scalar>::Zero(n, n);
+    add_products(networks, factor, n_threads, stop, products);
+    mirror(products, n_threads, stop);
+    return products;
+}
 
-void ResponseOnExamples::clear() { response_.setZero(); }
+template <class Scalar>
+ResponseOnExamples<Scalar>::ResponseOnExamples(const std::vector<NetworkView>& networks,
+                                               Scalar* response, Index k, double factor)
+    : networks_(networks),
+      response_(response, networks.front().n_examples, k),
+      squares_(networks.size()),
+      factor_(factor) {}
 
-void ResponseOnExamples::add(std::size_t network, const MatrixXd& weights, int n_threads,
-                             const StopToken& stop) {
+template <class Scalar>
+void ResponseOnExamples<Scalar>::clear() {
+    response_.setZero();
+    norm_ = 0.0;
+}
+
+template <class Scalar>
+void ResponseOnExamples<Scalar>::read(std::size_t network, Index first,
+                                      RowDense<Scalar>& block) const {
     const NetworkView& view = networks_[network];
-    const Index n_blocks = (view.n_examples + kBlockExamples - 1) / kBlockExamples;
+    const Index count = std::min(kBlockExamples, view.n_examples - first);
+    block.resize(count, view.n_units);
+    read_rectangle(view, {first, count, 0, view.n_units}, factor_, block.data(), view.n_units);
+}
+
+template <class Scalar>
+void ResponseOnExamples<Scalar>::add(std::size_t network, const Dense<Scalar>& weights,
+                                     int n_threads, const StopToken& stop) {
+    const Index n_blocks = (response_.rows() + kBlockExamples - 1) / kBlockExamples;
+    std::vector<double> norms(static_cast<std::size_t>(n_blocks));
     parallel_for(n_blocks, n_threads, stop, [&](Index task) {
-        const Index first = task * kBlockExamples;
-        const Index count = std::min<Index>(kBlockExamples, view.n_examples - first);
-        RowMatrix block(count, view.n_units);
-        read_rectangle(view, {first, count, 0, view.n_units}, block.data());
-        response_.middleRows(first, count).noalias() += block * weights;
+        RowDense<Scalar> block;
+        read(network, task * kBlockExamples, block);
+        auto rows = response_.middleRows(task * kBlockExamples, block.rows());
+        rows.noalias() += block * weights;
+        norms[static_cast<std::size_t>(task)] = static_cast<double>(rows.squaredNorm());
     });
+    norm_ = 0.0;
+    for (const double norm : norms) norm_ += norm;
 }
 
-void ResponseOnExamples::against(std::size_t network, MatrixXd& out, const StopToken& stop) const {
-    const NetworkView& view = networks_[network];
-    out.setZero(view.n_units, response_.cols());
-    for_each_block(view, 0, view.n_units, stop, [&](Index first, const RowMatrix& block) {
+template <class Scalar>
+void ResponseOnExamples<Scalar>::against(std::size_t network, Dense<Scalar>& out,
+                                         const StopToken& stop) const {
+    out.setZero(networks_[network].n_units, response_.cols());
+    RowDense<Scalar> block;
+    for (Index first = 0; first < response_.rows(); first += kBlockExamples) {
+        stop.check();
+        read(network, first, block);
         out.noalias() += block.transpose() * response_.middleRows(first, block.rows());
-    });
-}
-
-ResponseOnProducts::ResponseOnProducts(const std::vector<NetworkView>& networks, Index k,
-                                       int n_threads, const StopToken& stop)
-    : offsets_{0} {
-    for (const NetworkView& network : networks) {
-        offsets_.push_back(offsets_.back() + network.n_units);
     }
-    products_.setZero(offsets_.back(), offsets_.back());
-    weights_.setZero(offsets_.back(), k);
-    add_cross_products(networks, n_threads, stop, products_);
-    products_.triangularView<Eigen::StrictlyLower>() = products_.transpose();
 }
 
-void ResponseOnProducts::clear() { weights_.setZero(); }
+template <class Scalar>
+const Dense<Scalar>& ResponseOnExamples<Scalar>::squares(std::size_t network, int n_threads,
+                                                         const StopToken& stop) {
+    if (squares_[network].size() == 0) {
+        squares_[network] = all_products<Scalar>({networks_[network]}, factor_, n_threads, stop);
+    }
+    return squares_[network];
+}
 
-void ResponseOnProducts::add(std::size_t network, const MatrixXd& weights, int /*n_threads*/,
-                             const StopToken& stop) {
+template <class Scalar>
+void ResponseOnExamples<Scalar>::leave_out(std::size_t network, const Dense<Scalar>& weights,
+                                           Dense<Scalar>& product, int n_threads,
+                                           const StopToken& stop) {
+    if (product.rows() != product.cols() || weights.squaredNorm() == Scalar(0)) return;
+    product.noalias() -= squares(network, n_threads, stop) * weights;
+}
+
+template <class Scalar>
+double ResponseOnExamples<Scalar>::norm(int /*n_threads*/, const StopToken& /*stop*/) const {
+    return norm_;
+}
+
+template <class Scalar>
+void ResponseOnExamples<Scalar>::product(std::size_t network, const Dense<Scalar>& weights,
+                                         Dense<Scalar>& out, const StopToken& stop) {
+    against(network, out, stop);
+    leave_out(network, weights, out, 1, stop);
+}
+
+template <class Scalar>
+double ResponseOnExamples<Scalar>::step(const Step<Scalar>& step, const std::function<void()>& work,
+                                        int n_threads, const StopToken& stop) {
+    work();
+    const Dense<Scalar> change = step.after - step.before;
+    const Index n_units = networks_[step.next].n_units, k = response_.cols();
+    const Index n_blocks = (response_.rows() + kBlockExamples - 1) / kBlockExamples;
+    const Index room = kPartBytes / (static_cast<Index>(sizeof(Scalar)) * n_units * k);
+    const Index n_parts = std::min(n_blocks, std::clamp<Index>(room, 8, kMostParts));
+    partial_.resize(static_cast<std::size_t>(n_parts));
+    std::vector<double> norms(static_cast<std::size_t>(n_parts));
+    parallel_for(n_parts, n_threads, stop, [&](Index part) {
+        Dense<Scalar>& product = partial_[static_cast<std::size_t>(part)];
+        product.setZero(n_units, k);
+        RowDense<Scalar> block;
+        double norm = 0.0;
+        for (Index b = part * n_blocks / n_parts; b < (part + 1) * n_blocks / n_parts; ++b) {
+            stop.check();
+            read(step.network, b * kBlockExamples, block);
+            auto rows = response_.middleRows(b * kBlockExamples, block.rows());
+            rows.noalias() += block * change;
+            norm += static_cast<double>(rows.squaredNorm());
+            read(step.next, b * kBlockExamples, block);
+            product.noalias() += block.transpose() * rows;
+        }
+        norms[static_cast<std::size_t>(part)] = norm;
+    });
+    step.next_product = partial_.front();
+    for (Index part = 1; part < n_parts; ++part) {
+        step.next_product += partial_[static_cast<std::size_t>(part)];
+    }
+    leave_out(step.next, step.next_weights, step.next_product, n_threads, stop);
+    const double before = norm_;
+    norm_ = 0.0;
+    for (const double norm : norms) norm_ += norm;
+    return norm_ - before;
+}
+
+template <class Scalar>
+ResponseOnProducts<Scalar>::ResponseOnProducts(const Dense<Scalar>& products,
+                                               const std::vector<Index>& widths, Index k)
+    : products_(products), offsets_{0} {
+    for (const Index width : widths) offsets_.push_back(offsets_.back() + width);
+    weights_.setZero(offsets_.back(), k);
+}
+
+template <class Scalar>
+void ResponseOnProducts<Scalar>::clear() {
+    weights_.setZero();
+}
+
+template <class Scalar>
+void ResponseOnProducts<Scalar>::add(std::size_t network, const Dense<Scalar>& weights,
+                                     int /*n_threads*/, const StopToken& stop) {
     stop.check();
     weights_.middleRows(offsets_[network], weights.rows()) = weights;
 }
 
-void ResponseOnProducts::against(std::size_t network, MatrixXd& out, const StopToken& stop) const {
+template <class Scalar>
+void ResponseOnProducts<Scalar>::against(std::size_t network, Dense<Scalar>& out,
+                                         const StopToken& stop) const {
     stop.check();
-    const Index n_units = offsets_[network + 1] - offsets_[network];
-    out.noalias() = products_.middleCols(offsets_[network], n_units).transpose() * weights_;
+    out.noalias() = products_.middleCols(offsets_[network], width(network)).transpose() * weights_;
+}
+
+template <class Scalar>
+double ResponseOnProducts<Scalar>::norm(int n_threads, const StopToken& stop) const {
+    std::vector<double> norms(offsets_.size() - 1);
+    parallel_for(static_cast<Index>(norms.size()), n_threads, stop, [&](Index task) {
+        const auto network = static_cast<std::size_t>(task);
+        Dense<Scalar> product;
+        against(network, product, stop);
+        norms[network] =
+            inner<Scalar>(weights_.middleRows(offsets_[network], width(network)), product);
+    });
+    double norm = 0.0;
+    for (const double value : norms) norm += value;
+    return norm;
+}
+
+template <class Scalar>
+void ResponseOnProducts<Scalar>::product(std::size_t network, const Dense<Scalar>& weights,
+                                         Dense<Scalar>& out, const StopToken& stop) {
+    against(network, out, stop);
+    const Index first = offsets_[network], n_units = width(network);
+    if (n_units != weights_.cols()) return;
+    out.noalias() -= products_.block(first, first, n_units, n_units) * weights;
+}
+
+/// 2 <change, X_i^T R> + |X_i change|^2; of a square network only the first term varies, once its
+/// weights are there.
+template <class Scalar>
+double ResponseOnProducts<Scalar>::added(const Step<Scalar>& step) const {
+    const Dense<Scalar> change = step.after - step.before;
+    const double linear = 2.0 * inner<Scalar>(change, step.product);
+    const Index first = offsets_[step.network], n_units = width(step.network);
+    if (n_units == weights_.cols() && step.before.squaredNorm() > Scalar(0)) return linear;
+    const Dense<Scalar> product = products_.block(first, first, n_units, n_units) * change;
+    return linear + inner<Scalar>(change, product);
+}
+
+template <class Scalar>
+double ResponseOnProducts<Scalar>::step(const Step<Scalar>& step, const std::function<void()>& work,
+                                        int n_threads, const StopToken& stop) {
+    const Index first = offsets_[step.next], n_units = width(step.next), k = weights_.cols();
+    const bool is_square = n_units == k;
+    const Index n_tiles = (n_units + kTileUnits - 1) / kTileUnits;
+    step.next_product.setZero(n_units, k);
+    // What a tile of units owes to the weights of some networks side by side.
+    const auto add_networks = [&](Index tile, std::size_t from, std::size_t to) {
+        const Index row = tile * kTileUnits, rows = std::min(kTileUnits, n_units - row);
+        const Index begin = offsets_[from], count = offsets_[to] - begin;
+        if (count == 0) return;
+        step.next_product.middleRows(row, rows).noalias() +=
+            products_.block(begin, first + row, count, rows).transpose() *
+            weights_.middleRows(begin, count);
+    };
+    const std::size_t n_networks = offsets_.size() - 1;
+    parallel_for(n_tiles + 1, n_threads, stop, [&](Index task) {
+        if (task == 0) return work();
+        std::size_t begin = 0;
+        for (std::size_t network = 0; network <= n_networks; ++network) {
+            const bool is_left_out = network == n_networks || network == step.network ||
+                                     (is_square && network == step.next);
+            if (!is_left_out) continue;
+            add_networks(task - 1, begin, network);
+            begin = network + 1;
+        }
+    });
+    weights_.middleRows(offsets_[step.network], step.after.rows()) = step.after;
+    double result = 0.0;
+    parallel_for(n_tiles + 1, n_threads, stop, [&](Index task) {
+        if (task == 0) {
+            result = added(step);
+        } else {
+            add_networks(task - 1, step.network, step.network + 1);
+        }
+    });
+    return result;
 }
 
 std::vector<double> squared_norms(const std::vector<NetworkView>& networks, int n_threads,
@@ -87,12 +283,27 @@ std::vector<double> squared_norms(const std::vector<NetworkView>& networks, int 
     std::vector<double> norms(networks.size());
     parallel_for(static_cast<Index>(networks.size()), n_threads, stop, [&](Index task) {
         const auto i = static_cast<std::size_t>(task);
+        RowMatrix block;
         double sum = 0.0;
-        for_each_block(networks[i], 0, networks[i].n_units, stop,
-                       [&](Index, const RowMatrix& block) { sum += block.squaredNorm(); });
+        for (Index first = 0; first < networks[i].n_examples; first += kBlockExamples) {
+            stop.check();
+            const Index count = std::min<Index>(kBlockExamples, networks[i].n_examples - first);
+            block.resize(count, networks[i].n_units);
+            read_rectangle(networks[i], {first, count, 0, networks[i].n_units}, block.data());
+            sum += block.squaredNorm();
+        }
         norms[i] = sum;
     });
     return norms;
 }
+
+template class ResponseOnExamples<float>;
+template class ResponseOnExamples<double>;
+template class ResponseOnProducts<float>;
+template class ResponseOnProducts<double>;
+template Dense<float> all_products<float>(const std::vector<NetworkView>&, double, int,
+                                          const StopToken&);
+template Dense<double> all_products<double>(const std::vector<NetworkView>&, double, int,
+                                            const StopToken&);
 
 }  // namespace convergent

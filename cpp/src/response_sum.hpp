@@ -1,7 +1,7 @@
 #pragma once
 
 #include <Eigen/Core>
-#include <memory>
+#include <functional>
 #include <vector>
 
 #include "convergent/network_view.hpp"
@@ -9,57 +9,133 @@
 
 namespace convergent {
 
-using Weights = std::vector<Eigen::MatrixXd>;
-using RowMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+template <class Scalar>
+using Dense = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
+template <class Scalar>
+using RowDense = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+template <class Scalar>
+using WeightsOf = std::vector<Dense<Scalar>>;
+using Weights = WeightsOf<double>;
+using RowMatrix = RowDense<double>;
+
+/// One network goes from `before` to `after`; then the product of the next one is taken.
+template <class Scalar>
+struct Step {
+    std::size_t network;
+    const Dense<Scalar>& product;  ///< of the network, from the step before
+    const Dense<Scalar>& before;
+    const Dense<Scalar>& after;  ///< set by the work
+    std::size_t next;            ///< another network
+    const Dense<Scalar>& next_weights;
+    Dense<Scalar>& next_product;  ///< overwritten
+};
 
 /// The sum R = sum_i X_i W_i over some of the networks, which may be held as R itself or not at
-/// all: everything the alternation needs of it are the products X_i^T R.
+/// all: everything the model needs of it are the products X_i^T R and its norm.
+template <class Scalar>
 class ResponseSum {
  public:
     virtual ~ResponseSum() = default;
     /// R = 0.
     virtual void clear() = 0;
     /// R += X_i W. At most once for each network between two calls of clear.
-    virtual void add(std::size_t network, const Eigen::MatrixXd& weights, int n_threads,
+    virtual void add(std::size_t network, const Dense<Scalar>& weights, int n_threads,
                      const StopToken& stop) = 0;
     /// out = X_i^T R, (n_units_i, k). Safe to call for several networks at once.
-    virtual void against(std::size_t network, Eigen::MatrixXd& out,
-                         const StopToken& stop) const = 0;
+    virtual void against(std::size_t network, Dense<Scalar>& out, const StopToken& stop) const = 0;
+
+    /// |R|^2.
+    virtual double norm(int n_threads, const StopToken& stop) const = 0;
+    /// out = X_i^T R as a step leaves it.
+    virtual void product(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& out,
+                         const StopToken& stop) = 0;
+    /// Calls work(); then R += X_i (after - before), and next_product = X_j^T R without the part of
+    /// network j itself where its weights are square: that part adds the same to the norm of R
+    /// whatever the weights. `work` may run beside what does not depend on it. Returns what the
+    /// step adds to |R|^2. Same bits for every n_threads.
+    virtual double step(const Step<Scalar>& step, const std::function<void()>& work, int n_threads,
+                        const StopToken& stop) = 0;
 };
 
-/// Holds R (n_examples, k), row-major, in memory of the caller; reads the activations for every
-/// product.
-class ResponseOnExamples final : public ResponseSum {
+/// Holds R (n_examples, k), row-major, in memory of the caller; reads the activations, times
+/// `factor`, for every product.
+template <class Scalar>
+class ResponseOnExamples final : public ResponseSum<Scalar> {
  public:
-    ResponseOnExamples(const std::vector<NetworkView>& networks, double* response, Eigen::Index k);
+    ResponseOnExamples(const std::vector<NetworkView>& networks, Scalar* response, Eigen::Index k,
+                       double factor = 1.0);
     void clear() override;
-    void add(std::size_t network, const Eigen::MatrixXd& weights, int n_threads,
+    void add(std::size_t network, const Dense<Scalar>& weights, int n_threads,
              const StopToken& stop) override;
-    void against(std::size_t network, Eigen::MatrixXd& out, const StopToken& stop) const override;
+    void against(std::size_t network, Dense<Scalar>& out, const StopToken& stop) const override;
+    double norm(int n_threads, const StopToken& stop) const override;
+    void product(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& out,
+                 const StopToken& stop) override;
+    double step(const Step<Scalar>& step, const std::function<void()>& work, int n_threads,
+                const StopToken& stop) override;
 
  private:
+    void read(std::size_t network, Eigen::Index first, RowDense<Scalar>& block) const;
+    /// X_i^T X_i of a network, computed when it is first asked for.
+    const Dense<Scalar>& squares(std::size_t network, int n_threads, const StopToken& stop);
+    /// Takes from a product of a square network what the network adds itself.
+    void leave_out(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& product,
+                   int n_threads, const StopToken& stop);
+
     const std::vector<NetworkView>& networks_;
-    Eigen::Map<RowMatrix> response_;
+    Eigen::Map<RowDense<Scalar>> response_;
+    WeightsOf<Scalar> squares_;
+    std::vector<Dense<Scalar>> partial_;  // of a product, one for each part of the examples
+    double factor_;
+    double norm_ = 0.0;  // |R|^2
 };
 
-/// Holds all cross-products X_i^T X_j, computed once, and the weights added.
-class ResponseOnProducts final : public ResponseSum {
+/// Holds the weights added, and all cross-products X_i^T X_j in memory of the caller.
+template <class Scalar>
+class ResponseOnProducts final : public ResponseSum<Scalar> {
  public:
-    ResponseOnProducts(const std::vector<NetworkView>& networks, Eigen::Index k, int n_threads,
-                       const StopToken& stop);
+    /// products: (n, n) with n the number of all units, symmetric.
+    ResponseOnProducts(const Dense<Scalar>& products, const std::vector<Eigen::Index>& widths,
+                       Eigen::Index k);
     void clear() override;
-    void add(std::size_t network, const Eigen::MatrixXd& weights, int n_threads,
+    void add(std::size_t network, const Dense<Scalar>& weights, int n_threads,
              const StopToken& stop) override;
-    void against(std::size_t network, Eigen::MatrixXd& out, const StopToken& stop) const override;
+    void against(std::size_t network, Dense<Scalar>& out, const StopToken& stop) const override;
+    double norm(int n_threads, const StopToken& stop) const override;
+    void product(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& out,
+                 const StopToken& stop) override;
+    double step(const Step<Scalar>& step, const std::function<void()>& work, int n_threads,
+                const StopToken& stop) override;
 
  private:
+    Eigen::Index width(std::size_t network) const {
+        return offsets_[network + 1] - offsets_[network];
+    }
+    double added(const Step<Scalar>& step) const;
+
+    const Dense<Scalar>& products_;
     std::vector<Eigen::Index> offsets_;
-    Eigen::MatrixXd products_;
-    Eigen::MatrixXd weights_;
+    Dense<Scalar> weights_;
 };
+
+/// The sum of a .* b, in double.
+template <class Scalar>
+double inner(const Dense<Scalar>& a, const Dense<Scalar>& b) {
+    return a.template cast<double>().cwiseProduct(b.template cast<double>()).sum();
+}
+
+/// Cross-products of the units of all networks side by side, both triangles, (n, n).
+template <class Scalar>
+Dense<Scalar> all_products(const std::vector<NetworkView>& networks, double factor, int n_threads,
+                           const StopToken& stop);
 
 /// Squared Frobenius norm of each network, means removed.
 std::vector<double> squared_norms(const std::vector<NetworkView>& networks, int n_threads,
                                   const StopToken& stop);
+
+extern template class ResponseOnExamples<float>;
+extern template class ResponseOnExamples<double>;
+extern template class ResponseOnProducts<float>;
+extern template class ResponseOnProducts<double>;
 
 }  // namespace convergent

@@ -12,6 +12,8 @@ from convergent import _core, _storage, _validate
 from convergent.statistics import Statistics
 from convergent.study.folder import StudyFolder
 from convergent.study.study import FORMAT, MANIFEST
+from convergent.study.trajectory import MANIFEST as TRAJECTORY_MANIFEST
+from convergent.study.trajectory import Trajectory
 
 OPTIONAL_PACKAGES = (
     "torch",
@@ -66,6 +68,12 @@ def study_folder(path: str | Path) -> dict[str, Any]:
     else:
         partial = len(list(folder.comparisons.glob("*/*/*.npz")))
         state["results"] = f"unfinished, {partial} there" if partial else "missing"
+    if (folder.trajectory / TRAJECTORY_MANIFEST).exists():
+        epochs = Trajectory.load(folder.trajectory).epochs
+        state["trajectory"] = f"{len(epochs)} epochs"
+    else:
+        partial = len(list(folder.trajectory.glob("epoch-*.json")))
+        state["trajectory"] = f"unfinished, {partial} epochs there" if partial else "none"
     state["summary"] = str(folder.summary) if folder.summary.exists() else "missing"
     state["report"] = str(folder.report) if folder.report.exists() else "missing"
     return state

@@ -13,7 +13,9 @@ from convergent.study.arrays import statistics_from_files
 from convergent.study.comparison import compare as compare_statistics
 from convergent.study.folder import StudyFolder
 from convergent.study.settings import CompareSettings
-from convergent.study.study import Study
+from convergent.study.study import MANIFEST, Study
+from convergent.study.trajectory import MANIFEST as TRAJECTORY_MANIFEST
+from convergent.study.trajectory import Trajectory, follow_training
 from convergent.study_patches import read_patches, write_patches
 
 DEFAULT_LAYERS = ("relu*",)
@@ -119,11 +121,47 @@ def compare(
 ) -> dict[str, Any]:
     """Compare the networks of a study folder from their statistics."""
     folder = StudyFolder(root)
+    return _compared(folder, _existing_statistics(folder), settings, n_threads, progress)
+
+
+def _existing_statistics(folder: StudyFolder) -> Statistics:
     if not Statistics.is_complete(folder.statistics):
         raise FileNotFoundError(
             f"{folder.root} holds no statistics; run `convergent collect {folder.root}` first"
         )
-    return _compared(folder, Statistics.load(folder.statistics), settings, n_threads, progress)
+    return Statistics.load(folder.statistics)
+
+
+def trajectory(
+    root: str | Path,
+    *,
+    settings: CompareSettings | None = None,
+    device: str = "cpu",
+    n_threads: int | None = None,
+    progress: ReportProgress = silent,
+) -> dict[str, Any]:
+    """Compare the networks at each checkpoint with what they are at the end of their training.
+
+    The statistics of the last epoch must be there. Without `settings`, those of the study's comparison count, or the
+    defaults where there is none.
+    """
+    from convergent.study_trajectory import checkpointed_epochs
+
+    folder = StudyFolder(root)
+    statistics = _existing_statistics(folder)
+    if settings is None and (folder.comparisons / MANIFEST).exists():
+        settings = Study.load(folder.comparisons).settings
+    earlier, last = checkpointed_epochs(folder, statistics, device, progress)
+    found = follow_training(
+        statistics,
+        earlier,
+        last,
+        settings=settings,
+        out=folder.trajectory,
+        n_threads=n_threads,
+        progress=progress,
+    )
+    return {"trajectory": str(folder.trajectory), "epochs": list(found.epochs)}
 
 
 def compare_files(
@@ -165,11 +203,13 @@ def _compared(
         progress=progress,
     )
     study.write_csv(folder.summary)
+    study.write_intervals(folder.intervals)
     for problem in study.problems:
         print(f"not computed: {problem.task}: {problem.reason}", file=sys.stderr)
     return {
         "results": str(folder.comparisons),
         "summary": str(folder.summary),
+        "intervals": str(folder.intervals),
         "problems": [f"{problem.task}: {problem.reason}" for problem in study.problems],
     }
 
@@ -179,9 +219,21 @@ def report(root: str | Path) -> dict[str, Any]:
     folder = StudyFolder(root)
     study = Study.load(folder.comparisons)
     study.write_csv(folder.summary)
+    study.write_intervals(folder.intervals)
     metrics = folder.metrics()
     details: dict[str, object] = {}
     if metrics:
         details["test accuracy"] = [f"{m['test_accuracy'][-1]:.3f}" for m in metrics.values()]
-    study.report(folder.report, metrics=metrics, details=details, patches=read_patches(folder))
-    return {"summary": str(folder.summary), "report": str(folder.report)}
+    followed = folder.trajectory / TRAJECTORY_MANIFEST
+    study.report(
+        folder.report,
+        metrics=metrics,
+        details=details,
+        patches=read_patches(folder),
+        trajectory=Trajectory.load(folder.trajectory) if followed.exists() else None,
+    )
+    return {
+        "summary": str(folder.summary),
+        "intervals": str(folder.intervals),
+        "report": str(folder.report),
+    }

@@ -54,3 +54,40 @@ def fit(
         shared = shared_response(data, weights)
         history.append(objective(data, weights, shared))
     return weights, shared, history
+
+
+def sweeps(
+    networks: Sequence[Matrix], start: Sequence[Matrix], n_sweeps: int
+) -> tuple[list[Matrix], list[float]]:
+    """Network after network, with steps beyond the last product that are kept when they rise."""
+    data = [np.asarray(x, dtype=np.float64) for x in networks]
+    data = [x - x.mean(axis=0) for x in data]
+    weights = [np.asarray(w, dtype=np.float64) for w in start]
+    last: list[Matrix | None] = [None] * len(data)
+    history = [objective(data, weights, shared_response(data, weights))]
+    reach = 0.4
+    for sweep in range(n_sweeps):
+        refused = 0
+        for i, x in enumerate(data):
+            others = [j for j in range(len(data)) if j != i or x.shape[1] > weights[i].shape[1]]
+            product = x.T @ np.sum([data[j] @ weights[j] for j in others], axis=0)
+            trial = None
+            before = last[i]
+            if before is not None:
+                trial = procrustes(product + reach * (product - before))
+                if np.sum((trial - weights[i]) * product) < 0.0:
+                    trial, refused = None, refused + 1
+            weights[i] = procrustes(product) if trial is None else trial
+            last[i] = product
+        if sweep > 0:
+            reach = min(1.1 * reach, 2.0) if refused <= 1 else max(reach / 2.0, 0.2)
+        history.append(objective(data, weights, shared_response(data, weights)))
+    return weights, history
+
+
+def spectral_start(networks: Sequence[Matrix], k: int) -> list[Matrix]:
+    """The leading directions of all units together, each network's part made orthonormal."""
+    joined = np.concatenate([x - x.mean(axis=0) for x in networks], axis=1)
+    _, _, directions = np.linalg.svd(joined, full_matrices=False)
+    parts = np.split(directions[:k].T, np.cumsum([x.shape[1] for x in networks])[:-1])
+    return [procrustes(part) for part in parts]

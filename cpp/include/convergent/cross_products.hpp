@@ -18,6 +18,10 @@ namespace convergent {
 void add_cross_products(const std::vector<NetworkView>& networks, int n_threads,
                         const StopToken& stop, Eigen::Ref<Eigen::MatrixXd> products);
 
+/// The same with values times `factor`, rounded to single precision before they are multiplied.
+void add_cross_products(const std::vector<NetworkView>& networks, double factor, int n_threads,
+                        const StopToken& stop, Eigen::Ref<Eigen::MatrixXf> products);
+
 /// The products of the units of two networks, and the squares of each.
 struct ProductsBetween {
     Eigen::Ref<Eigen::MatrixXd> products;   ///< (n_units_x, n_units_y)

@@ -98,15 +98,28 @@ class Kernels(Protocol):
         self,
         networks: Sequence[Floats],
         means: Sequence[Float64] | None,
-        start: Sequence[Float64],
+        starts: Sequence[tuple[str, Sequence[Float64]]],
         *,
         max_iter: int,
         tol: float,
         diagonal: float,
-        extrapolate: bool,
-        sequential: bool,
+        accelerate: bool,
+        single: bool | None,
         n_threads: int,
-    ) -> tuple[list[Float64], Float64, Float64, bool, bool]: ...
+    ) -> tuple[list[Float64], Float64 | None, Float64, bool, bool, int]: ...
+    def shared_response_of_products(
+        self,
+        products: Float64,
+        widths: Sequence[int],
+        starts: Sequence[tuple[str, Sequence[Float64]]],
+        *,
+        max_iter: int,
+        tol: float,
+        diagonal: float,
+        accelerate: bool,
+        single: bool | None,
+        n_threads: int,
+    ) -> tuple[list[Float64], Float64 | None, Float64, bool, bool, int]: ...
     def align_to_response(
         self,
         network: Floats,

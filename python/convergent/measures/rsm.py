@@ -15,6 +15,8 @@ from convergent.measures.shared_response import SharedResponseModel
 from convergent.measures.shared_space import Matrix, shared_activations, unit_means, weight_list
 
 KINDS = ("cosine", "pearson")
+ROUNDING = 16.0 * np.finfo(np.float64).eps
+"""Similarities that differ by no more than this are the same."""
 
 
 def rsm(x: Any, kind: str = "cosine") -> Matrix:
@@ -55,7 +57,7 @@ def rsm(x: Any, kind: str = "cosine") -> Matrix:
     >>> cv.rsm([[1.0, 0.0], [2.0, 0.0], [0.0, 3.0]]).tolist()
     [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
-    directions = _directions(_validate.activations(x, "x"), kind)
+    directions = directions_of(_validate.activations(x, "x"), kind)
     similarity = directions @ directions.T
     np.clip(similarity, -1.0, 1.0, out=similarity)
     np.fill_diagonal(similarity, directions.any(axis=1))
@@ -113,7 +115,7 @@ def inter_rsm(
                 f"{networks[0].shape[1]} and {network.shape[1]} (network {i})"
             )
     if y is not None:
-        similarity: Matrix = _directions(networks[0], kind) @ _directions(networks[1], kind).T
+        similarity: Matrix = directions_of(networks[0], kind) @ directions_of(networks[1], kind).T
     elif convention == "pairwise":
         similarity = _mean_over_pairs(networks, kind)
     else:
@@ -128,15 +130,15 @@ def rsm_agreement(a: Any, b: Any, *, method: str = "linear", entries: str = "low
     ----------
     a, b : array of float, shape (n_examples, n_examples)
         RSMs or inter-network RSMs of the same examples.
-    method : {"linear", "rank"}
-        Pearson's or Spearman's correlation.
+    method : {"linear", "rank", "kendall"}
+        Pearson's or Spearman's correlation, or Kendall's tau, the authors' rank correlation.
     entries : {"lower", "all"}
         The strict lower triangle, or every entry (the authors' simulation).
 
     Returns
     -------
     float
-        In [-1, 1]; 0 if the entries of `a` or of `b` do not vary.
+        In [-1, 1]; 0 if the entries of `a` or of `b` do not vary beyond rounding.
 
     Raises
     ------
@@ -154,14 +156,19 @@ def rsm_agreement(a: Any, b: Any, *, method: str = "linear", entries: str = "low
     >>> round(cv.rsm_agreement(a, a**3, method="rank"), 12)
     1.0
     """
-    _validate.choice(method, "method", ("linear", "rank"))
+    _validate.choice(method, "method", ("linear", "rank", "kendall"))
     _validate.choice(entries, "entries", ("lower", "all"))
     matrices = [_validate.matrix(a, "a"), _validate.matrix(b, "b")]
     if matrices[0].shape != matrices[1].shape:
         raise ValueError(
             f"`b` must have the shape of `a`, got {matrices[1].shape} and {matrices[0].shape}"
         )
-    first, second = (_standardised(_entries(m, entries), method) for m in matrices)
+    vectors = [compared_entries(matrix, entries) for matrix in matrices]
+    first, second = (standardised(vector, method) for vector in vectors)
+    if method == "kendall" and first.any() and second.any():
+        from scipy.stats import kendalltau
+
+        return float(kendalltau(*vectors).statistic)
     return float(np.clip(first @ second, -1.0, 1.0))
 
 
@@ -232,61 +239,7 @@ def variance_explained(
     return explained
 
 
-def consistency(
-    networks: Sequence[Any],
-    *,
-    kind: str = "cosine",
-    method: str = "linear",
-    entries: str = "lower",
-) -> float:
-    """Return the mean correlation between the within-network RSMs of every two networks.
-
-    Parameters
-    ----------
-    networks : list of array of float
-        Activations (n_examples, n_units_i), one matrix a network; or their RSMs (n_examples,
-        n_examples) with ``kind="precomputed"``.
-    kind : {"cosine", "pearson", "precomputed"}
-        As in `rsm`.
-    method, entries : str
-        As in `rsm_agreement`.
-
-    Returns
-    -------
-    float
-        In [-1, 1].
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two networks, or their examples differ.
-
-    References
-    ----------
-    Lu et al. (2018), Figure 3, bottom.
-
-    Examples
-    --------
-    >>> import numpy as np, convergent as cv
-    >>> x = np.random.default_rng(0).standard_normal((6, 3))
-    >>> round(cv.consistency([x, x[:, ::-1]]), 12)
-    1.0
-    """
-    _validate.choice(kind, "kind", (*KINDS, "precomputed"))
-    _validate.choice(method, "method", ("linear", "rank"))
-    _validate.choice(entries, "entries", ("lower", "all"))
-    matrices = _validate.activation_list(networks, "networks")
-    patterns = np.stack(
-        [
-            _standardised(_entries(m if kind == "precomputed" else rsm(m, kind), entries), method)
-            for m in matrices
-        ]
-    )
-    correlations = patterns @ patterns.T
-    return float(np.clip(correlations[np.tril_indices(len(patterns), -1)].mean(), -1.0, 1.0))
-
-
-def _directions(network: Floats, kind: str) -> Matrix:
+def directions_of(network: Floats, kind: str) -> Matrix:
     """Return the examples at length one; those without direction as zeros."""
     _validate.choice(kind, "kind", KINDS)
     if kind == "pearson" and network.shape[1] < 2:
@@ -309,7 +262,7 @@ def _mean_over_pairs(networks: list[Floats], kind: str) -> Matrix:
     total: Matrix = np.zeros(networks[0].shape)
     within: Matrix = np.zeros((n_examples, n_examples))
     for network in networks:
-        directions = _directions(network, kind)
+        directions = directions_of(network, kind)
         total += directions
         within += directions @ directions.T
     return (total @ total.T - within) / (n_networks * (n_networks - 1))
@@ -321,11 +274,11 @@ def _mean_against_others(networks: list[Floats], kind: str) -> Matrix:
     similarity: Matrix = np.zeros((n_examples, n_examples))
     for network in networks:
         others = (total - network) / (n_networks - 1)
-        similarity += _directions(network, kind) @ _directions(others, kind).T
+        similarity += directions_of(network, kind) @ directions_of(others, kind).T
     return similarity / n_networks
 
 
-def _entries(matrix: Floats, entries: str) -> Matrix:
+def compared_entries(matrix: Floats, entries: str) -> Matrix:
     """Return the entries to compare as one float64 vector."""
     if matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"similarity matrices must be square, got shape {matrix.shape}")
@@ -338,19 +291,19 @@ def _entries(matrix: Floats, entries: str) -> Matrix:
     return chosen.astype(np.float64)
 
 
-def _standardised(values: Matrix, method: str) -> Matrix:
-    """Return values (or their ranks) centred and of length one; zeros if they do not vary."""
+def standardised(values: Matrix, method: str) -> Matrix:
+    """Return values (or their ranks) centred and of length one; zeros if they vary by rounding only."""
+    largest = float(np.abs(values).max())
+    if np.ptp(values) <= ROUNDING * largest:
+        return np.zeros_like(values)
     if method == "rank":
         from scipy.stats import rankdata
 
         values = rankdata(values)
-    largest = float(np.abs(values).max())
-    scaled: Matrix = values / largest if largest > 0.0 else values
+        largest = float(values.max())
+    scaled: Matrix = values / largest
     centred: Matrix = scaled - scaled.mean()
-    length = float(np.linalg.norm(centred))
-    if np.ptp(values) == 0.0 or length == 0.0:
-        return np.zeros_like(centred)
-    return centred / length
+    return centred / float(np.linalg.norm(centred))
 
 
 def _explained_share(

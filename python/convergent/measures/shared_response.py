@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -12,24 +11,24 @@ import numpy as np
 from convergent import _core, _validate
 from convergent._validate import Floats
 from convergent._warnings import ConvergenceWarning
+from convergent.measures.estimator import Estimator
+from convergent.measures.response_starts import starting_points
 from convergent.measures.shared_space import (
     Matrix,
+    all_products,
     feature_count,
     random_weights,
-    refuse_skew,
     shared_activations,
-    unit_means,
-    weight_list,
 )
+from convergent.statistics import Moments
 
 ALGORITHMS = ("deterministic",)
 CONVENTIONS = ("paper", "brainiak")
-STARTS = ("sequential", "random")
 
 _BRAINIAK_DIAGONAL = 0.001
 
 
-class SharedResponseModel:
+class SharedResponseModel(Estimator):
     """Place the activations of several networks in one shared space by orthonormal maps.
 
     Minimises ``sum_i ||X_i - S W_i^T||_F^2`` over the shared response ``S`` and the weights ``W_i``
@@ -54,18 +53,21 @@ class SharedResponseModel:
         Seed of the random start.
     n_threads : int, optional
         Threads; None takes all processors. The same bits for any number.
-    start : {"sequential", "random"} or list of array of float, shape (n_units_i, n_features)
-        Where the alternation begins: each network aligned to the sum of those before it, the first
-        one to its leading directions; or random orthonormal weights; or these weights, whose
-        columns must be orthonormal.
+    start : {"sequential", "spectral", "random"} or list of array of float, shape (n_units_i, n_features)
+        Where the iterations begin: each network aligned to the sum of those before it, the first
+        one to its leading directions; or the leading directions of all networks together; or random
+        orthonormal weights; or these weights, whose columns must be orthonormal.
     convention : {"paper", "brainiak"}
         "brainiak" gives the numbers of BrainIAK's ``DetSRM``: no centring, 0.001 added to the
         diagonal of ``X_i^T S`` before its polar factor, the plain alternation, and an objective of
         ``1 / (2 n_examples)`` times the sum above.
     extrapolate : bool
-        Also try weights beyond the last step, and keep them when they lower the objective: three
-        times fewer iterations. False runs the plain alternation. Ignored by
-        ``convention="brainiak"``.
+        Update network after network, each time trying weights beyond the last step, which are kept
+        when they lower the objective: ten times fewer iterations. False runs the plain alternation.
+        Ignored by ``convention="brainiak"``.
+    n_starts : int
+        With more than one, a few iterations are run from `start`, from the other kinds and from
+        further random weights, and the best is followed. Needs `extrapolate`.
 
     Attributes
     ----------
@@ -81,7 +83,7 @@ class SharedResponseModel:
     n_iter_ : int
     converged_ : bool
     start_ : str
-        "sequential", "random" or "given".
+        "sequential", "spectral", "random" or "given": the start that was followed.
 
     Notes
     -----
@@ -127,6 +129,7 @@ class SharedResponseModel:
         start: str | Sequence[Any] = "sequential",
         convention: str = "paper",
         extrapolate: bool = True,
+        n_starts: int = 1,
     ) -> None:
         self.n_features = n_features
         self.algorithm = algorithm
@@ -138,14 +141,17 @@ class SharedResponseModel:
         self.start = start
         self.convention = convention
         self.extrapolate = extrapolate
+        self.n_starts = n_starts
 
-    def fit(self, activations: Sequence[Any], y: Any = None) -> SharedResponseModel:
+    def fit(self, activations: Sequence[Any] | Moments, y: Any = None) -> SharedResponseModel:
         """Estimate the shared response and the weights.
 
         Parameters
         ----------
-        activations : list of array of float, shape (n_examples, n_units_i)
-            One matrix a network, of the same examples; at least two networks.
+        activations : list of array of float, shape (n_examples, n_units_i), or Moments
+            One matrix a network, of the same examples; at least two networks. Or the moments of
+            such activations, which need not be kept: there is no ``shared_response_`` then, and
+            `add` is refused.
         y : ignored
             For scikit-learn's pipelines.
 
@@ -163,28 +169,37 @@ class SharedResponseModel:
             range, or a network has fewer units than `n_features`.
         """
         self._check_parameters()
-        networks = _validate.activation_list(activations, "activations")
-        k = feature_count(self.n_features, networks)
-        start, start_name = self._starting_weights(networks, k)
-        means = [self._unit_means(network) for network in networks]
-        weights, response, history, converged, _ = _core.kernels.shared_response(
-            networks,
-            means if self._centres else None,
-            start,
-            max_iter=_validate.integer(self.max_iter, "max_iter", low=0),
-            tol=_validate.real(self.tol, "tol"),
-            diagonal=self._diagonal,
-            extrapolate=bool(self.extrapolate) and self.convention == "paper",
-            sequential=start_name == "sequential",
-            n_threads=_validate.thread_count(self.n_threads),
-        )
+        if isinstance(activations, Moments):
+            widths = activations.widths
+            self.means_ = [
+                activations.mean(i) if self._centres else np.zeros(width)
+                for i, width in enumerate(widths)
+            ]
+        else:
+            networks = _validate.activation_list(activations, "activations")
+            widths = tuple(network.shape[1] for network in networks)
+            self.means_ = self._unit_means(networks)
+        k = feature_count(self.n_features, widths)
+        starts = starting_points(self.start, self.n_starts, self.seed, widths, k)
+        settings = self._kernel_settings()
+        if isinstance(activations, Moments):
+            n_examples = activations.n_examples
+            products = all_products(activations, self._centres)
+            fit = _core.kernels.shared_response_of_products(products, widths, starts, **settings)
+        else:
+            n_examples = networks[0].shape[0]
+            means = self.means_ if self._centres else None
+            fit = _core.kernels.shared_response(networks, means, starts, **settings)
+        self.weights_, response, history, self.converged_, _, best = fit
         if not np.isfinite(history).all():
             raise ValueError("`activations` must be small enough to square in float64")
         if self.convention == "brainiak":
-            history = history / (2.0 * networks[0].shape[0])
-        self.weights_, self.shared_response_, self.means_ = weights, response, means
+            history = history / (2.0 * n_examples)
+        self.__dict__.pop("shared_response_", None)
+        if response is not None:
+            self.shared_response_ = response
         self.objective_history_, self.objective_ = history, float(history[-1])
-        self.n_iter_, self.converged_, self.start_ = history.size - 1, converged, start_name
+        self.n_iter_, self.start_ = history.size - 1, starts[best][0]
         self._warn_if_stopped_early()
         return self
 
@@ -281,9 +296,12 @@ class SharedResponseModel:
         sklearn.exceptions.NotFittedError
             If the model was not fitted.
         ValueError
-            If `x_new` has other examples than the fit, or fewer units than features.
+            If `x_new` has other examples than the fit, or fewer units than features, or the model
+            was fitted to moments.
         """
         self._check_fitted()
+        if not hasattr(self, "shared_response_"):
+            raise ValueError("a network can be added to a model fitted to examples, not to moments")
         network = _validate.activations(x_new, "x_new")
         n_examples, k = self.shared_response_.shape
         if network.shape[0] != n_examples:
@@ -294,7 +312,7 @@ class SharedResponseModel:
             raise ValueError(
                 f"`x_new` must have at least `n_features` = {k} units, got {network.shape[1]}"
             )
-        means = self._unit_means(network)
+        (means,) = self._unit_means([network])
         anchor = random_weights(np.random.default_rng(self.seed), network.shape[1], k)
         weights: Matrix = _core.kernels.align_to_response(
             network,
@@ -306,20 +324,6 @@ class SharedResponseModel:
         self.weights_ = [*self.weights_, weights]
         self.means_ = [*self.means_, means]
         return weights
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the constructor's parameters by name."""
-        return {name: getattr(self, name) for name in _parameter_names()}
-
-    def set_params(self, **params: Any) -> SharedResponseModel:
-        """Set constructor parameters by name; the model must be fitted again to follow them."""
-        for name, value in params.items():
-            if name not in _parameter_names():
-                raise ValueError(
-                    f"parameters must be among {', '.join(_parameter_names())}, got {name!r}"
-                )
-            setattr(self, name, value)
-        return self
 
     def __repr__(self) -> str:
         fitted = f", fitted to {len(self.weights_)} networks" if hasattr(self, "weights_") else ""
@@ -333,8 +337,21 @@ class SharedResponseModel:
     def _diagonal(self) -> float:
         return _BRAINIAK_DIAGONAL if self.convention == "brainiak" else 0.0
 
-    def _unit_means(self, network: Floats) -> Matrix:
-        return unit_means(network) if self._centres else np.zeros(network.shape[1])
+    def _unit_means(self, networks: Sequence[Floats]) -> list[Matrix]:
+        if not self._centres:
+            return [np.zeros(network.shape[1]) for network in networks]
+        n_threads = _validate.thread_count(self.n_threads)
+        return [_core.kernels.unit_summary(x, None, n_threads)[2] for x in networks]
+
+    def _kernel_settings(self) -> dict[str, Any]:
+        return {
+            "max_iter": _validate.integer(self.max_iter, "max_iter", low=0),
+            "tol": _validate.real(self.tol, "tol"),
+            "diagonal": self._diagonal,
+            "accelerate": bool(self.extrapolate) and self.convention == "paper",
+            "single": None,
+            "n_threads": _validate.thread_count(self.n_threads),
+        }
 
     def _check_parameters(self) -> None:
         _validate.choice(self.algorithm, "algorithm", ALGORITHMS)
@@ -343,15 +360,8 @@ class SharedResponseModel:
         _validate.integer(self.seed, "seed", low=0)
         if _validate.real(self.tol, "tol") < 0.0:
             raise ValueError(f"`tol` must not be negative, got {self.tol}")
-
-    def _starting_weights(self, networks: list[Floats], k: int) -> tuple[list[Matrix], str]:
-        if isinstance(self.start, str):
-            name = _validate.choice(self.start, "start", STARTS)
-            rng = np.random.default_rng(self.seed)
-            return [random_weights(rng, network.shape[1], k) for network in networks], name
-        given = weight_list(self.start, "start", [network.shape[1] for network in networks], k)
-        refuse_skew(given, "start")
-        return given, "given"
+        if self.n_starts != 1 and not (self.extrapolate and self.convention == "paper"):
+            raise ValueError(f"`n_starts` must be 1 for the plain alternation, got {self.n_starts}")
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "weights_"):
@@ -375,7 +385,3 @@ class SharedResponseModel:
             ConvergenceWarning,
             stacklevel=3,
         )
-
-
-def _parameter_names() -> list[str]:
-    return list(inspect.signature(SharedResponseModel).parameters)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from convergent import _validate
 from convergent._validate import Floats
+from convergent.statistics import Moments
 
 Matrix = NDArray[np.float64]
 
@@ -40,16 +41,28 @@ def unit_means(network: Floats) -> Matrix:
     return mean
 
 
-def feature_count(n_features: Any, networks: Sequence[Floats]) -> int:
+def feature_count(n_features: Any, widths: Sequence[int]) -> int:
     """Return `n_features` if every network has that many units."""
     k = _validate.integer(n_features, "n_features", low=1)
-    for i, network in enumerate(networks):
-        if network.shape[1] < k:
+    for i, width in enumerate(widths):
+        if width < k:
             raise ValueError(
                 f"`n_features` must be at most the number of units of every network, got {k} and "
-                f"{network.shape[1]} units in `activations[{i}]`"
+                f"{width} units in `activations[{i}]`"
             )
     return k
+
+
+def all_products(moments: Moments, center: bool) -> Matrix:
+    """Return ``Z^T Z`` of the units of all networks side by side, both triangles."""
+    if len(moments.widths) < 2:
+        raise ValueError(
+            f"`activations` must be moments of at least 2 networks, got {len(moments.widths)}"
+        )
+    numbers = range(len(moments.widths))
+    return np.block(
+        [[moments.cross_product(i, j, center=center) for j in numbers] for i in numbers]
+    )
 
 
 def random_weights(rng: np.random.Generator, n_units: int, k: int) -> Matrix:
@@ -88,4 +101,28 @@ def refuse_skew(weights: Sequence[Matrix], name: str) -> None:
         if not error <= _ORTHONORMAL_TOLERANCE:
             raise ValueError(
                 f"`{name}[{i}]` must have orthonormal columns, got products off by {error:.2g}"
+            )
+
+
+def refuse_unpaired(matrices: Sequence[Floats], networks: Sequence[Floats], name: str) -> None:
+    """Raise ValueError unless there is one matrix a network, of the same number of examples."""
+    if len(matrices) != len(networks):
+        raise ValueError(
+            f"`{name}` must hold one matrix for each of the {len(networks)} networks, "
+            f"got {len(matrices)}"
+        )
+    if matrices[0].shape[0] != networks[0].shape[0]:
+        raise ValueError(
+            f"`{name}` must have the {networks[0].shape[0]} examples of `activations`, "
+            f"got {matrices[0].shape[0]}"
+        )
+
+
+def refuse_unequal_features(shared: Sequence[Floats], name: str) -> None:
+    """Raise ValueError unless all matrices have as many columns: those of one space."""
+    for i, matrix in enumerate(shared):
+        if matrix.shape[1] != shared[0].shape[1]:
+            raise ValueError(
+                f"`{name}[{i}]` must have as many features as `{name}[0]`, got {matrix.shape[1]} "
+                f"and {shared[0].shape[1]}"
             )

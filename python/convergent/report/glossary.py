@@ -167,6 +167,19 @@ QUANTITIES = (
         "Mean correlation between the networks' own similarity matrices: do they find the same examples alike?",
     ),
     Quantity(
+        "shared_response",
+        "noise_ceiling_lower",
+        "noise ceiling, from",
+        "Mean correlation of each network's similarity matrix with the mean one of the others: what a model of the "
+        "networks can be expected to reach at best.",
+    ),
+    Quantity(
+        "shared_response",
+        "noise_ceiling_upper",
+        "noise ceiling, to",
+        "The same with the mean of all networks, its own among them, which no model can exceed.",
+    ),
+    Quantity(
         "cka",
         "linear",
         "linear CKA",
@@ -211,6 +224,14 @@ QUANTITIES = (
         "Correlation between the similarity matrices (cosine) of two networks: do they find the same examples alike?",
     ),
 )
+
+
+INTERVALS = (
+    "Small numbers are 95 % intervals. In 95 of 100 studies, or somewhat fewer if networks are few and unlike, such a "
+    "range holds the mean over all networks that could have been trained in the same way. What is drawn at random are "
+    "networks, not pairs, which share networks. Missing for fewer than three networks."
+)
+"""What the small numbers of the table are."""
 
 
 def epsilon_quantity(epsilon: float) -> Quantity:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convergent import _storage
+from convergent.report import glossary
 from convergent.report.sections import (
     convergent_learning,
     indexes,
@@ -22,6 +23,7 @@ from convergent.study.study import Study
 
 if TYPE_CHECKING:
     from convergent.statistics.patches import UnitPatches
+    from convergent.study.trajectory import Trajectory
 
 _EXPLAINED_BESIDE = 4  # layers up to which the meaning of each number has room beside it
 
@@ -34,6 +36,7 @@ def write_report(
     metrics: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
     details: Mapping[str, object] | None = None,
     patches: Mapping[str, Mapping[str, UnitPatches]] | None = None,
+    trajectory: Trajectory | None = None,
 ) -> Path:
     """Write a study as one self-contained HTML page.
 
@@ -49,6 +52,8 @@ def write_report(
         More settings to print, such as how the networks were trained.
     patches : mapping, optional
         For each layer and network the parts of the images that activate each unit most.
+    trajectory : Trajectory, optional
+        How the networks came to agree during training.
 
     Returns
     -------
@@ -74,14 +79,16 @@ def write_report(
         lstrip_blocks=True,
     )
     quantities = overview.shown_quantities(study)
+    groups = overview.groups(study, quantities)
     page = environment.get_template("report.html.j2").render(
         title=title,
         study=study,
         findings=overview.findings(study),
         quantities=quantities,
-        groups=overview.groups(study, quantities),
+        groups=groups,
+        intervals=glossary.INTERVALS if overview.has_intervals(groups) else "",
         explained=len(study.layers) <= _EXPLAINED_BESIDE,
-        sections=_sections(study, metrics, patches),
+        sections=_sections(study, metrics, patches, trajectory),
         settings=provenance.settings(study, details or {}),
         versions=provenance.versions(),
     )
@@ -93,12 +100,13 @@ def _sections(
     study: Study,
     metrics: Mapping[str, Mapping[str, Sequence[float]]] | None,
     patches: Mapping[str, Mapping[str, UnitPatches]] | None,
+    trajectory: Trajectory | None,
 ) -> list[Section]:
     return [
         *convergent_learning.sections(study),
         *unit_pictures.sections(study, patches),
         *subspace.sections(study),
-        *shared_geometry.sections(study),
+        *shared_geometry.sections(study, trajectory),
         *indexes.sections(study),
         *networks.sections(metrics),
     ]

@@ -51,9 +51,19 @@ class StudyFolder:
         return self.root / "comparisons"
 
     @property
+    def trajectory(self) -> Path:
+        """Folder of what was compared during training, one file an epoch."""
+        return self.root / "trajectory"
+
+    @property
     def summary(self) -> Path:
         """Path of the tidy table."""
         return self.root / "summary.csv"
+
+    @property
+    def intervals(self) -> Path:
+        """Path of the table of intervals."""
+        return self.root / "intervals.csv"
 
     @property
     def report(self) -> Path:

@@ -22,7 +22,7 @@ Arrays = dict[str, NDArray[Any]]
 Found = TypeVar("Found")
 
 # Counts the changes to what a measure's results hold; older results on disk are computed again.
-_CONTENTS = {"correlation": 2}
+_CONTENTS = {"correlation": 3, "shared_response": 3}
 
 
 def _depends_on(measure: str, settings: CompareSettings) -> tuple[str, ...]:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convergent import _storage
+from convergent.inference.interval import Interval
+from convergent.inference.noise_ceiling import NoiseCeiling
+from convergent.study.network_intervals import (
+    ENDS,
+    STORED_LEVEL,
+    Band,
+    band_of,
+    ceiling_of,
+    interval_of,
+)
 from convergent.study.result import Task, TaskResult
 from convergent.study.settings import TOGETHER, CompareSettings
 
@@ -22,6 +33,16 @@ if TYPE_CHECKING:
 FORMAT = "convergent.Study/1"
 MANIFEST = "study.json"
 COLUMNS = ("layer", "measure", "quantity", "network_a", "network_b", "value")
+INTERVAL_COLUMNS = (
+    "layer",
+    "measure",
+    "quantity",
+    "estimate",
+    "low",
+    "high",
+    "level",
+    "n_networks",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +128,49 @@ class Study:
                 row = (result.task.layer, result.task.measure, quantity, a, b, value)
                 yield dict(zip(COLUMNS, row))
 
+    def interval(
+        self, layer: str, measure: str, quantity: str, *, level: float = STORED_LEVEL
+    ) -> Interval | None:
+        """Return the interval for the mean of one quantity, had other networks been trained.
+
+        Of pairs of networks it is that of `bootstrap_pairs`; of all networks at once, that of their values, of
+        their pairs, or what the result holds. None of fewer than three networks, or where the result does not
+        say how they differ.
+        """
+        found = interval_of(self.of(layer, measure), quantity, level)
+        return None if found is None else found[0]
+
+    def intervals(self, *, level: float = STORED_LEVEL) -> Iterator[dict[str, Any]]:
+        """Yield one row for each quantity and layer that has an interval."""
+        for (layer, measure), results in self._by_place.items():
+            quantities = dict.fromkeys(name for result in results for name in result.scalars)
+            for quantity in quantities:
+                stem = next((quantity.removesuffix(e) for e in ENDS if quantity.endswith(e)), "")
+                found = interval_of(results, quantity, level)
+                if stem not in quantities and found is not None:
+                    interval, n = found
+                    row = (interval.estimate, interval.low, interval.high, level, n)
+                    yield dict(zip(INTERVAL_COLUMNS, (layer, measure, quantity, *row)))
+
+    def band(
+        self,
+        layer: str,
+        measure: str,
+        curve: Callable[[TaskResult], NDArray[np.float64]],
+        *,
+        level: float = STORED_LEVEL,
+        bounds: tuple[float, float] = (-np.inf, np.inf),
+    ) -> Band:
+        """Return the mean over pairs of a curve that each pair's result has, with the interval of each point.
+
+        `bounds` are the least and the most that a point can be.
+        """
+        return band_of(self.of(layer, measure), curve, level, bounds)
+
+    def noise_ceiling(self, layer: str) -> NoiseCeiling | None:
+        """Return how well one RSM can agree with those of all networks; None where their pairs are not known."""
+        return ceiling_of(self.of(layer, "shared_response"))
+
     def summary(self) -> pd.DataFrame:
         """Return the tidy table: one number a row, with its layer, measure, quantity and networks."""
         import pandas as pd
@@ -115,12 +179,11 @@ class Study:
 
     def write_csv(self, path: str | Path) -> Path:
         """Write the tidy table; needs no pandas."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows())
-        _storage.write_text(Path(path), text.getvalue())
-        return Path(path)
+        return _write_table(Path(path), COLUMNS, self.rows())
+
+    def write_intervals(self, path: str | Path, *, level: float = STORED_LEVEL) -> Path:
+        """Write the rows of `intervals`; only the headings where there is none."""
+        return _write_table(Path(path), INTERVAL_COLUMNS, self.intervals(level=level))
 
     def report(self, path: str | Path, **context: Any) -> Path:
         """Write the report as one self-contained HTML page and return its path.
@@ -182,6 +245,15 @@ class Study:
             ) from error
         results = tuple(TaskResult.load(file) for file in files)
         return cls(networks, layers, settings, results, problems)
+
+
+def _write_table(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Path:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    _storage.write_text(path, text.getvalue())
+    return path
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convergent.measures.correlation import correlation
 from convergent.measures.information import mutual_information
 from convergent.measures.match_summary import MatchSummary, match_summary
 from convergent.measures.recurring_units import recurring_units
 from convergent.study.layer import Arrays, Layer, Scalars
 
 UNMATCHED_BELOW = 0.5
+SHUFFLED_EXAMPLES = 4_000
+"""Examples at most from which it is estimated how well units match by chance."""
 SCATTER_PAIRS = 4
 """Best and as many worst matched pairs whose activations are kept for drawing."""
 SCATTER_POINTS = 2_000
@@ -43,10 +46,25 @@ def correlation_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arrays]:
     arrays["within_x"] = layer.moments.correlation(i, i)
     arrays["within_y"] = layer.moments.correlation(j, j)
     if layer.statistics.rows:
+        scalars |= _by_chance(layer.statistics.rows[i], layer.statistics.rows[j])
         living = summary.order[~np.isin(summary.order, layer.moments.dead_units(i))]
         partners = summary.semi.y[living]
         arrays |= _scatter(layer.statistics.rows[i], layer.statistics.rows[j], living, partners)
     return scalars, arrays
+
+
+def _by_chance(x: NDArray[np.float32], y: NDArray[np.float32]) -> Scalars:
+    """Return what the matchings reach where examples of one network have nothing to do with the other's.
+
+    One shuffle will do, since it is a mean over all units.
+    """
+    rng = np.random.default_rng(0)
+    drawn = rng.permutation(len(x))[:SHUFFLED_EXAMPLES]
+    chance = match_summary(correlation(x[drawn], y[rng.permutation(drawn)]), threshold=None)
+    return {
+        "mean_semi_shuffled": chance.mean_semi,
+        "mean_one_to_one_shuffled": chance.mean_one_to_one,
+    }
 
 
 def mutual_information_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arrays]:

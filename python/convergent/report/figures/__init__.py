@@ -24,8 +24,22 @@ from convergent.report.figures.convergent_learning_units import (
 from convergent.report.figures.group_tree_pictures import group_tree_pictures
 from convergent.report.figures.indexes import layer_atlas, network_matrices
 from convergent.report.figures.patch_blocks import patch_grid
-from convergent.report.figures.shared_geometry import agreement_bars, rsm_panels
+from convergent.report.figures.shared_geometry import (
+    agreement_bars,
+    class_mean_panels,
+    rsm_panels,
+)
+from convergent.report.figures.shared_geometry_layers import (
+    agreement_during_training,
+    consistency_over_layers,
+    variance_over_layers,
+)
 from convergent.report.figures.simple_matches import simple_match_sizes
+from convergent.report.figures.simulation import (
+    simulation_bars,
+    simulation_noise,
+    simulation_rsms,
+)
 from convergent.report.figures.subspace import (
     similarity_curves,
     similarity_over_layers,
@@ -43,7 +57,10 @@ from convergent.report.figures.unit_pictures import (
 __all__ = [
     "activation_scatter",
     "agreement_bars",
+    "agreement_during_training",
     "best_and_worst_matches",
+    "class_mean_panels",
+    "consistency_over_layers",
     "correlation_matrices",
     "few_to_one",
     "group_blocks",
@@ -66,8 +83,12 @@ __all__ = [
     "similarity_curves",
     "similarity_over_layers",
     "simple_match_sizes",
+    "simulation_bars",
+    "simulation_noise",
+    "simulation_rsms",
     "training_curves",
     "tree_matrix",
     "tree_region_pictures",
     "unit_levels",
+    "variance_over_layers",
 ]

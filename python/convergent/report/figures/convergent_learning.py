@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from convergent.report.figures.intervals import draw_band, draw_means
 from convergent.report.figures.style import (
     BLUE,
     FAINT,
@@ -17,7 +17,6 @@ from convergent.report.figures.style import (
     first_of_rows,
     layer_axis,
     layers_width,
-    mean_and_spread,
     panel_grid,
     pixels,
     shortened,
@@ -31,6 +30,7 @@ Indices = NDArray[np.intp]
 
 _MATCHINGS = (("mean_semi", ORANGE, "best match"), ("mean_one_to_one", BLUE, "one-to-one match"))
 _AXIS = {"correlation": "correlation r", "mutual_information": "mutual information (nats)"}
+_BOUNDS = {"correlation": (-1.0, 1.0), "mutual_information": (0.0, np.inf)}
 _PANEL = 2.75
 
 
@@ -38,16 +38,19 @@ _PANEL = 2.75
 def match_curves(study: Study, measure: str = "correlation") -> Figure:
     """Draw each layer's unit-to-unit similarities, sorted, under both matchings (Li et al. 2016, Figures 3 and S3).
 
-    Units are sorted by their best (semi-) match; the line is the mean over pairs of networks, the band spans from
-    the lowest to the highest pair.
+    Units are sorted by their best (semi-) match; the line is the mean over pairs of networks, the band its 95 %
+    interval (networks being drawn; each unit's alone), from three networks on.
     """
     names = study.layers_with(measure)
     figure, panels = panel_grid(len(names), _PANEL, _PANEL, sharey=True)
     for axes, name in zip(panels, names):
-        pairs = study.of(name, measure)
-        semi, one = zip(*(_sorted_values(pair) for pair in pairs))
-        _band(axes, list(semi), ORANGE, "best match")
-        _band(axes, list(one), BLUE, "one-to-one match")
+        for matching, colour, label in ((0, ORANGE, "best match"), (1, BLUE, "one-to-one match")):
+            band = study.band(name, measure, partial(_sorted_values, matching=matching),
+                              bounds=_BOUNDS[measure])  # fmt: skip
+            units = np.arange(1.0, len(band.mean) + 1.0)
+            axes.plot(units, band.mean, color=colour, label=label,
+                      marker="o" if len(units) == 1 else None)  # fmt: skip
+            draw_band(axes, units, band, colour=colour)
         if measure == "correlation":
             axes.axhline(0.5, color=FAINT, linewidth=0.8, linestyle=":")
         axes.set_title(shortened(name))
@@ -60,53 +63,50 @@ def match_curves(study: Study, measure: str = "correlation") -> Figure:
     return figure
 
 
-def _band(axes: Axes, curves: list[NDArray[Any]], colour: str, label: str) -> None:
-    shortest = min(len(curve) for curve in curves)
-    mean, low, high = mean_and_spread([curve[:shortest] for curve in curves])
-    units = np.arange(1, shortest + 1)
-    axes.plot(units, mean, color=colour, label=label, marker="o" if shortest == 1 else None)
-    axes.fill_between(units, low, high, color=colour, alpha=0.18, linewidth=0)
-
-
-def _sorted_values(pair: TaskResult) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return semi-match values, highest first, and the one-to-one values in the same order of units."""
+def _sorted_values(pair: TaskResult, matching: int) -> Doubles:
+    """Return the values of the semi-match (0), highest first, or of the one-to-one match (1) in the same order."""
     similarity = pair.arrays["similarity"]
     best = similarity[np.arange(len(similarity)), pair.arrays["semi_y"]]
     order = np.argsort(-best, kind="stable")
+    if matching == 0:
+        return np.asarray(best[order], dtype=np.float64)
     matched = np.full(len(similarity), np.nan)
     rows, columns = pair.arrays["one_to_one_x"], pair.arrays["one_to_one_y"]
     matched[rows] = similarity[rows, columns]
-    return best[order], matched[order]
+    return matched[order]
 
 
 @styled
 def mean_matches(study: Study, measure: str = "correlation") -> Figure:
     """Draw the mean similarity of matched units over layers, under both matchings (Li et al. 2016, Figure 4).
 
-    Lines are means over pairs of networks, bars reach from the lowest to the highest pair, small dots are single
-    pairs.
+    Lines are means over pairs of networks, bars their 95 % intervals (networks being drawn) from three networks on,
+    small dots single pairs. Dotted: the same with the examples of one network shuffled.
     """
     names = study.layers_with(measure)
     figure = Figure(figsize=(layers_width(len(names)), 3.0))
     axes = figure.subplots()
     positions = np.arange(len(names))
     for shift, (quantity, colour, label) in zip((-0.06, 0.06), _MATCHINGS):
+        chance = [study.value(name, measure, f"{quantity}_shuffled") for name in names]
+        if np.isfinite(chance).all():
+            axes.plot(positions, chance, ":", color=colour, linewidth=1.0, zorder=0,
+                      label=f"{label}, shuffled")  # fmt: skip
         pairs = [study.values(name, measure, quantity) for name in names]
         for position, values in zip(positions, pairs):
             dots = np.full(len(values), position + shift)
             axes.plot(dots, values, ".", color=colour, alpha=0.45, markersize=3.5, zorder=1)
-        mean = np.array([np.mean(values) for values in pairs])
-        reach = [(m - min(values), max(values) - m) for m, values in zip(mean, pairs)]
-        axes.errorbar(positions + shift, mean, yerr=np.maximum(reach, 0.0).T if reach else None,
-                      color=colour, marker="o", markersize=5, linewidth=1.4, capsize=2.5,
-                      label=label)  # fmt: skip
+        draw_means(axes, study, names, measure, quantity, positions + shift, colour=colour, label=label)  # fmt: skip
     axes.set_xlim(-0.5, max(len(names) - 0.5, 0.5))
     low, high = axes.get_ylim()
     axes.set_ylim(min(0.0, low), max(1.0, high) if measure == "correlation" else high)
     axes.set_xlabel("layer, from input to output")
     axes.set_ylabel("mean " + _AXIS[measure].replace(" (", "\n("))
     layer_axis(axes, names)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    handles, labels = axes.get_legend_handles_labels()  # lines come before those with bars
+    n_shuffled = sum(label.endswith("shuffled") for label in labels)
+    axes.legend(handles[n_shuffled:] + handles[:n_shuffled], labels[n_shuffled:] + labels[:n_shuffled],
+                loc="center left", bbox_to_anchor=(1.0, 0.5))  # fmt: skip
     return figure
 
 

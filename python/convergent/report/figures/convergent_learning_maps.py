@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import matplotlib as mpl
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from numpy.typing import NDArray
 
+from convergent.report.figures.intervals import draw_band
 from convergent.report.figures.style import (
     BLUE,
     FAINT,
@@ -18,7 +20,6 @@ from convergent.report.figures.style import (
     INK,
     ORANGE,
     count_units,
-    mean_and_spread,
     panel_grid,
     pixels,
     shortened,
@@ -44,8 +45,9 @@ def mean_losses(study: Study, layer: str) -> list[float]:
 def prediction_losses(study: Study) -> Figure:
     """Draw loss and number of predictors over penalties, one line a layer (the numbers of Li et al. 2016, Table 1).
 
-    Lines are means over pairs of networks, bands reach from the lowest to the highest pair. The dotted line is the
-    loss of predicting nothing; the dashed one is the penalty of the trees and of the other figures.
+    Lines are means over pairs of networks, bands their 95 % intervals (networks being drawn) from three networks on.
+    The dotted line is the loss of predicting nothing; the dashed one is the penalty of the trees and of the other
+    figures.
     """
     names = study.layers_with("sparse_map")
     figure, (left, right) = panel_grid(2, 4.0, 3.2)
@@ -55,10 +57,11 @@ def prediction_losses(study: Study) -> Figure:
         penalties = pairs[0].arrays["penalties"]
         places = penalty_places(penalties)
         for axes, key in ((left, "loss"), (right, "predictors")):
-            mean, low, high = mean_and_spread([pair.arrays[key] for pair in pairs])
-            axes.plot(places, mean, color=colour, marker="o", markersize=3.5, linewidth=1.5,
+            band = study.band(name, "sparse_map", partial(_array, key=key),
+                              bounds=(0.0, np.inf))  # fmt: skip
+            axes.plot(places, band.mean, color=colour, marker="o", markersize=3.5, linewidth=1.5,
                       label=shortened(name))  # fmt: skip
-            axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
+            draw_band(axes, places, band, colour=colour, alpha=0.15)
         for axes in (left, right):
             _penalty_axis(axes, penalties, study.settings.penalty)
     left.axhline(NO_PREDICTION, color=FAINT, linewidth=0.9, linestyle=":")
@@ -71,6 +74,10 @@ def prediction_losses(study: Study) -> Figure:
     if names:
         right.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="layer")
     return figure
+
+
+def _array(pair: TaskResult, key: str) -> NDArray[np.float64]:
+    return pair.arrays[key]
 
 
 def penalty_places(penalties: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -106,7 +113,8 @@ def mapping_overview(study: Study) -> Figure:
 
     Blue boxes are the layers of the network that predicts, orange ones those of the network that is predicted. Each
     green square is one mapping; the part of it that is filled is the explained share of the predicted units'
-    variance. Numbers are means over pairs of networks.
+    variance, the dark line at its right side the 95 % interval of that share (networks being drawn) from three
+    networks on. Numbers are means over pairs of networks.
     """
     names = study.layers_with("sparse_map")
     n_columns = min(max(len(names), 1), _LAYERS_IN_ROW)
@@ -160,6 +168,11 @@ def _mapping(axes: Axes, study: Study, name: str, left: float, top: float) -> No
     axes.add_patch(Rectangle((left, up + side * (1.0 - explained)), side, side * explained,
                              facecolor=GREEN, alpha=0.55, linewidth=0, gid="explained"))  # fmt: skip
     axes.add_patch(Rectangle((left, up), side, side, facecolor="none", edgecolor=GREEN, linewidth=1.5))  # fmt: skip
+    interval = study.interval(name, "sparse_map", f"loss_at_{study.settings.penalty:g}")
+    if interval is not None:
+        ends = [min(2.0 * end, 1.0) for end in (interval.low, interval.high)]
+        axes.plot([left + side] * 2, [up + side * end for end in ends], color=INK, linewidth=2.6,
+                  solid_capstyle="butt", gid="interval")  # fmt: skip
     predictors = study.value(name, "sparse_map", f"predictors_at_{study.settings.penalty:g}")
     axes.text(left + 0.56, up + side / 2, f"{100 * unexplained:.0f} % not\nexplained\n{predictors:.1f} units\neach",
               ha="left", va="center", size=7.2, linespacing=1.25, color=INK)  # fmt: skip

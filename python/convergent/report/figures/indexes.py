@@ -21,7 +21,10 @@ _MOST_MEANS = 12  # layers whose means are written out
 def network_matrices(
     study: Study, measure: str = "cka", quantity: str = "linear", label: str = "linear CKA"
 ) -> Figure:
-    """Draw an index of every pair of networks as one matrix a layer."""
+    """Draw an index of every pair of networks as one matrix a layer.
+
+    Above each matrix: the mean over pairs, and its 95 % interval (networks being drawn) from three networks on.
+    """
     names = study.layers_with(measure)
     n_columns = min(max(len(names), 1), _COLUMNS)
     n_rows = -(-len(names) // n_columns) if names else 1
@@ -37,7 +40,9 @@ def network_matrices(
             i, j = (index[network] for network in result.task.networks)
             matrix[i, j] = matrix[j, i] = result.scalars[quantity]
         image = axes.imshow(matrix, cmap="magma", vmin=0, vmax=1)
-        axes.set_title(shortened(name))
+        axes.set_title(f"{shortened(name)}\n")
+        axes.text(0.5, 1.03, _mean_in_words(study, name, measure, quantity), transform=axes.transAxes,
+                  ha="center", va="bottom", size=8.5)  # fmt: skip
         labels = [shortened(network, 10) for network in study.networks]
         axes.set_xticks(range(len(index)), labels, rotation=45, ha="right")
         axes.set_yticks(range(len(index)), labels if axes in panels[:, 0] else [])
@@ -115,3 +120,9 @@ def _write_values(axes: Axes, values: NDArray[np.float64]) -> None:
         if not np.isnan(values[i, j]):
             colour = "black" if values[i, j] > 0.6 else "white"
             axes.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center", color=colour, size=8)
+
+
+def _mean_in_words(study: Study, name: str, measure: str, quantity: str) -> str:
+    interval = study.interval(name, measure, quantity)
+    ends = "" if interval is None else f" [{interval.low:.2f}, {interval.high:.2f}]"
+    return f"mean {study.value(name, measure, quantity):.2f}{ends}"

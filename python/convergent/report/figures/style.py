@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from convergent.study.study import Study
+
 P = ParamSpec("P")
 MOST_COLUMNS = 4
 _FEW_PIXELS = 300
@@ -123,10 +125,22 @@ def layer_colours(n_layers: int) -> list[Any]:
     return [mpl.colormaps["Blues"](v) for v in np.linspace(0.4, 0.95, n_layers)]
 
 
-def mean_and_spread(curves: list[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return the mean of several curves, the lowest and the highest."""
-    stacked = np.stack(curves)
-    return stacked.mean(axis=0), stacked.min(axis=0), stacked.max(axis=0)
+def interval_bars(
+    axes: Axes,
+    study: Study,
+    names: list[str],
+    quantity: str,
+    positions: NDArray[Any],
+    colour: str,
+) -> None:
+    """Draw the 95 % interval of a quantity of the shared response in each layer that has one."""
+    for name, position in zip(names, positions):
+        low = study.value(name, "shared_response", f"{quantity}_low")
+        high = study.value(name, "shared_response", f"{quantity}_high")
+        if np.isfinite(low) and np.isfinite(high):
+            value = study.value(name, "shared_response", quantity)
+            reach = np.maximum([[value - low], [high - value]], 0.0)
+            axes.errorbar(position, value, reach, color=colour, linewidth=1.4, capsize=3)
 
 
 def layer_axis(axes: Axes, names: list[str]) -> None:

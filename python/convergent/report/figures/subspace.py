@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from convergent.report.figures.intervals import draw_band, draw_means
 from convergent.report.figures.style import (
     BLUE,
     FAINT,
     INK,
     layer_axis,
     layers_width,
-    mean_and_spread,
     shortened,
     styled,
 )
@@ -36,7 +36,8 @@ def epsilon_colours(n_epsilons: int) -> list[Any]:
 def similarity_over_layers(study: Study) -> Figure:
     """Draw the maximum matching similarity over layers, one line an epsilon (Wang et al. 2018, Figure 1).
 
-    Lines are means over pairs of networks, bars one standard deviation (cut at 0 and 1), small dots the single pairs.
+    Lines are means over pairs of networks, bars their 95 % intervals (networks being drawn) from three networks
+    on, small dots the single pairs.
     """
     names = study.layers_with("max_match")
     epsilons = study.settings.epsilons
@@ -49,18 +50,8 @@ def similarity_over_layers(study: Study) -> Figure:
         for position, values in zip(positions, pairs):
             dots = np.full(len(values), position + shift + _DOTS_BESIDE)
             axes.plot(dots, values, ".", color=colour, alpha=0.45, markersize=3.5, zorder=1)
-        mean = np.array([np.mean(values) for values in pairs])
-        axes.errorbar(
-            positions + shift,
-            mean,
-            yerr=_bars_within_bounds(mean, pairs),
-            color=colour,
-            marker="o",
-            markersize=4.5,
-            linewidth=1.4,
-            capsize=2.5,
-            label=f"ε = {epsilon:g}",
-        )
+        draw_means(axes, study, names, "max_match", f"similarity_at_{epsilon:g}", positions + shift,
+                   colour=colour, label=f"ε = {epsilon:g}", markersize=4.5)  # fmt: skip
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlim(-0.5, max(len(names) - 0.5, 0.5))
     axes.set_xlabel("layer, from input to output")
@@ -71,18 +62,12 @@ def similarity_over_layers(study: Study) -> Figure:
     return figure
 
 
-def _bars_within_bounds(mean: NDArray[np.float64], pairs: list[list[float]]) -> NDArray[np.float64]:
-    """Return one standard deviation below and above the mean, without what no share can be."""
-    std = np.array([np.std(values, ddof=1) if len(values) > 1 else 0.0 for values in pairs])
-    return np.stack([np.minimum(std, mean), np.minimum(std, 1.0 - mean)])
-
-
 @styled
 def similarity_curves(study: Study) -> Figure:
     """Draw the maximum matching similarity for every epsilon, one curve a layer.
 
-    Each curve is the mean over pairs of networks, its band spans from the lowest to the highest pair; dotted lines
-    mark the epsilons of the table.
+    Each curve is the mean over pairs of networks, its band the 95 % interval of each point (networks being drawn) from
+    three networks on; dotted lines mark the epsilons of the table.
     """
     names = study.layers_with("max_match")
     figure = Figure(figsize=(6.2, max(3.3, 0.21 * len(names) + 0.6)))
@@ -90,12 +75,12 @@ def similarity_curves(study: Study) -> Figure:
     for epsilon in study.settings.epsilons:
         axes.axvline(epsilon, color=FAINT, linewidth=0.8, linestyle=":", zorder=0)
     for i, (name, colour) in enumerate(zip(names, _layer_colours(len(names)))):
-        pairs = study.of(name, "max_match")
-        epsilons = pairs[0].arrays["curve_epsilon"]
-        mean, low, high = mean_and_spread([pair.arrays["curve_similarity"] for pair in pairs])
+        epsilons = study.of(name, "max_match")[0].arrays["curve_epsilon"]
+        band = study.band(name, "max_match", lambda pair: pair.arrays["curve_similarity"],
+                          bounds=(0.0, 1.0))  # fmt: skip
         style = ("-", "--")[i % 2]
-        axes.plot(epsilons, mean, color=colour, linestyle=style, label=shortened(name))
-        axes.fill_between(epsilons, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(epsilons, band.mean, color=colour, linestyle=style, label=shortened(name))
+        draw_band(axes, epsilons, band, colour=colour, alpha=0.15)
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("ε (relative residual)")

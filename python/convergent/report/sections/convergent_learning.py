@@ -19,12 +19,17 @@ from convergent.study.study import Study
 
 _CURVES = (
     "Similarity of each unit to its partner by {unit}, sorted by the best match. Where the blue line drops below the "
-    "orange one, several units want the same partner. Lines: mean over pairs of networks; bands: lowest to highest "
-    "pair."
+    "orange one, several units want the same partner. Lines: mean over pairs of networks; bands: 95 % intervals, "
+    "networks being drawn."
 )
 _MEANS = (
     "The mean of these curves over layers: orange with the right to share a partner, blue one to one. Large dots: mean "
-    "over pairs of networks; bars: lowest to highest pair. The higher, the more alike single units are."
+    "over pairs of networks; bars: 95 % intervals, networks being drawn; small dots: single pairs. The higher, "
+    "the more alike single units are."
+)
+_CHANCE = (
+    " Dotted: by chance, the examples of one network being shuffled (4,000 of them at most; the more examples, the "
+    "less chance does)."
 )
 _MATRICES = (
     "{layer}: correlations of the units of {a} with each other, of {b} with each other, between both as trained, and "
@@ -43,12 +48,12 @@ _LOSSES = (
     "Left: how badly each unit of one network is predicted from the units of another, at growing L1 penalties; the "
     "dotted line is no prediction at all. Right: how many units take part in a prediction. Where the loss stays low "
     "while predictors become few, single units or small sets of them carry the code. Dashed: the penalty of the "
-    "figures below. Bands: lowest to highest pair of networks."
+    "figures below. Bands: 95 % intervals, networks being drawn."
 )
 _OVERVIEW = (
     "Each green square is one mapping between the same layer of two networks, at the dashed penalty; its filled part "
     "is the explained share of variance. Beside it: the share that is not explained, and how many units predict one. "
-    "Means over pairs of networks."
+    "Means over pairs of networks; dark line: 95 % interval of the share, networks being drawn."
 )
 _WEIGHTS = (
     "{layer}: weights that predict units of {b} (rows) from units of {a} (columns). Red: positive; blue: negative. "
@@ -90,7 +95,8 @@ def _unit_section(study: Study) -> Section:
         if study.layers_with(measure):
             caption = _CURVES.format(unit=measure.replace("_", " "))
             parts.append(picture(figures.match_curves(study, measure), caption))
-            parts.append(picture(figures.mean_matches(study, measure), _MEANS))
+            chance = _CHANCE if measure == "correlation" else ""
+            parts.append(picture(figures.mean_matches(study, measure), _MEANS + chance))
     if study.layers_with("recurring_units"):
         parts.append(picture(figures.recurring_units(study), _RECURRING))
     for name, pair in _first_pairs(study, "correlation"):

@@ -39,6 +39,8 @@ class Cell:
 
     text: str
     shade: float
+    interval: str = ""
+    """Ends of the 95 % interval, empty where there is none."""
 
 
 def shown_quantities(study: Study) -> list[Quantity]:
@@ -55,18 +57,25 @@ def groups(study: Study, quantities: list[Quantity]) -> list[Group]:
     by_measure: dict[str, Group] = {}
     for quantity in quantities:
         group = by_measure.setdefault(quantity.measure, Group(_GROUP_TITLES[quantity.measure], []))
-        values = [
-            study.value(layer.name, quantity.measure, quantity.name) for layer in study.layers
-        ]
-        cells = [_cell(quantity, value) for value in values]
+        cells = [_cell(study, layer.name, quantity) for layer in study.layers]
         group.rows.append((quantity.heading, quantity.meaning, cells))
     return list(by_measure.values())
 
 
-def _cell(quantity: Quantity, value: float) -> Cell:
+def has_intervals(groups: list[Group]) -> bool:
+    """Return whether some number of the table has an interval."""
+    return any(cell.interval for group in groups for *_, cells in group.rows for cell in cells)
+
+
+def _cell(study: Study, layer: str, quantity: Quantity) -> Cell:
+    value = study.value(layer, quantity.measure, quantity.name)
+    interval = study.interval(layer, quantity.measure, quantity.name)
+    ends = ""
+    if interval is not None:
+        ends = f"{quantity.text(interval.low)} – {quantity.text(interval.high)}"
     known = quantity.bounded and not math.isnan(value)
     shade = min(max(value, 0.0), 1.0) if known else 0.0
-    return Cell(quantity.text(value), round(0.5 * shade, 3))
+    return Cell(quantity.text(value), round(0.5 * shade, 3), ends)
 
 
 def findings(study: Study) -> list[tuple[str, str]]:

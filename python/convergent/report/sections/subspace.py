@@ -14,13 +14,13 @@ _MAX_MATCH_PICTURES: tuple[tuple[Callable[[Study], Figure], str], ...] = (
     (
         figures.similarity_over_layers,
         "Share of units in the maximum match, over layers, for each ε. Large dots: mean over pairs of networks; bars: "
-        "one standard deviation; small dots: single pairs. A small ε with a high share means that the layers span the "
-        "same space.",
+        "95 % intervals, networks being drawn; small dots: single pairs. A small ε with a high share means that "
+        "the layers span the same space.",
     ),
     (
         figures.similarity_curves,
         "The same for every ε at once, from each unit's smallest ε: a steep step means that most units "
-        "match at the same residual. Bands: lowest to highest pair; dotted lines: the ε above.",
+        "match at the same residual. Bands: 95 % intervals, networks being drawn; dotted lines: the ε above.",
     ),
     (
         figures.unit_levels,

@@ -1,0 +1,142 @@
+"""The deterministic shared response model beside BrainIAK's and fastsrm's: who has the lower objective, and when.
+
+Peers are optional (``pip install brainiak fastsrm``; BrainIAK needs Debian's libopenmpi3 and openmpi-bin). Ours is
+asserted to end no higher than theirs. The race against a hundred of BrainIAK's iterations needs ``--long``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import convergent as cv
+from bench.bench_shared_response import draw_networks
+from bench.harness import Session
+
+Matrix = NDArray[np.float64]
+Weights = list[Matrix]
+
+N_LAYERS, N_SEEDS = 3, 10
+
+
+def objective(networks: list[Matrix], weights: Weights) -> float:
+    """Return Equation 1 with the best shared response for these weights."""
+    shared = np.mean([x @ w for x, w in zip(networks, weights)], axis=0)
+    return float(sum(np.sum((x - shared @ w.T) ** 2) for x, w in zip(networks, weights)))
+
+
+def ours(networks: list[Matrix], k: int, **parameters: Any) -> Weights:
+    """Fit our model."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", cv.ConvergenceWarning)
+        return cv.SharedResponseModel(k, **parameters).fit(networks).weights_
+
+
+def brainiak(networks: list[Matrix], k: int, n_iter: int) -> Weights:
+    """Fit BrainIAK's DetSRM; it takes units by examples."""
+    os.environ.setdefault("OMPI_ALLOW_RUN_AS_ROOT", "1")
+    os.environ.setdefault("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from brainiak.funcalign.srm import DetSRM
+
+    model = DetSRM(n_iter=n_iter, features=k)
+    model.fit([x.T for x in networks])
+    return list(model.w_)
+
+
+def fastsrm(networks: list[Matrix], k: int, n_iter: int) -> Weights:
+    """Fit fastsrm's deterministic model."""
+    from fastsrm.srm import detsrm
+
+    weights, _ = detsrm([x.T for x in networks], k, n_iter=n_iter, random_state=0)
+    return list(weights)
+
+
+def race(
+    session: Session, title: str, networks: list[Matrix], k: int, sweeps: int, peer_iterations: int
+) -> None:
+    """Race our sweeps (0: until convergence) against the peers' iterations."""
+    centred = [x - x.mean(axis=0) for x in networks]
+    parameters: dict[str, Any] = {"max_iter": sweeps, "tol": 0.0} if sweeps else {"max_iter": 500}
+    name = f"convergent, {sweeps} sweeps" if sweeps else "convergent, until tol = 1e-6"
+    contenders: dict[str, Callable[[], Weights]] = {name: lambda: ours(centred, k, **parameters)}
+    for peer, fit in {"brainiak": brainiak, "fastsrm": fastsrm}.items():
+        if importlib.util.find_spec(peer) is None:
+            print(f"  ({peer} is not installed)")
+            continue
+        if peer == "brainiak" or peer_iterations <= 10:
+            contenders[f"{peer}, {peer_iterations} iterations"] = lambda fit=fit: fit(
+                centred, k, peer_iterations
+            )
+    found: list[float] = []
+
+    def check(mine: Weights, theirs: Weights) -> None:
+        first, second = objective(centred, mine), objective(centred, theirs)
+        found.append(first / second - 1.0)
+        assert first <= second * (1.0 + 1e-9), (first, second)
+
+    n_examples = len(centred[0])
+    n_units = sum(x.shape[1] for x in centred)
+    on_examples = 4e-9 * n_examples * n_units * k
+    session.race(
+        f"{title}, k = {k}",
+        contenders,
+        check,
+        runs=min(session.runs, 3),
+        warm_up=peer_iterations <= 10,
+        limit=f"{on_examples:.2f} Gflop an iteration on the examples, "
+        f"{2e-9 * n_units**2 * k:.2f} on products that take {1e-9 * n_examples * n_units**2:.1f}",
+    )
+    print(f"  our objective over the peers', less one: {', '.join(f'{f:+.1e}' for f in found)}")
+
+
+def mnist_layers() -> list[list[Matrix]]:
+    """Return the hidden layers of ten networks trained on MNIST: 10,000 examples x 200 units each."""
+    data = Path(os.environ["CONVERGENT_SHARED"]) / "data"
+    spec = importlib.util.spec_from_file_location("load_packed", data / "load_packed.py")
+    assert spec is not None
+    assert spec.loader is not None
+    packed = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(packed)
+    pixels = packed.load(data / "mnist_test.npz")["x"]
+    images = pixels.reshape(len(pixels), -1) / np.float32(255.0)
+    layers: list[list[Matrix]] = [[] for _ in range(N_LAYERS)]
+    for seed in range(N_SEEDS):
+        weights = np.load(data / "nets" / f"mnist_mlp_bn200x3_seed{seed}.npz")
+        hidden = images
+        for layer in range(N_LAYERS):
+            linear, norm = f"{3 * layer}.", f"{3 * layer + 1}."
+            hidden = hidden @ weights[linear + "weight"].T + weights[linear + "bias"]
+            hidden -= weights[norm + "running_mean"]
+            hidden /= np.sqrt(weights[norm + "running_var"] + 1e-5)
+            hidden = hidden * weights[norm + "weight"] + weights[norm + "bias"]
+            hidden = np.maximum(hidden, 0.0)
+            layers[layer].append(hidden.astype(np.float64))
+    return layers
+
+
+def run(session: Session) -> None:
+    """Run the races."""
+    networks = draw_networks(512)
+    title = "10 networks x 512 units x 5000 examples"
+    for k, sweeps in ((50, 6), (512, 3)):
+        race(session, title, networks, k, sweeps, 10)
+        if session.long:
+            race(session, title, networks, k, 0, 100)
+    if "CONVERGENT_SHARED" not in os.environ:
+        print("  (the trained networks are not there: CONVERGENT_SHARED is not set)")
+        return
+    for number, layer in enumerate(mnist_layers(), 1):
+        for k, sweeps in ((20, 10), (50, 6), (200, 3)):
+            name = f"ten MNIST networks, layer {number}, 200 units x 10000 examples"
+            race(session, name, layer, k, sweeps, 10)
+            if session.long and number == 1:
+                race(session, name, layer, k, 0, 100)

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <Eigen/Core>
+#include <vector>
+
+#include "convergent/stop_token.hpp"
+#include "polar.hpp"
+#include "response_sum.hpp"
+
+namespace convergent {
+
+/// The shared response model network after network: each sweep takes every W_i in turn to the polar
+/// factor of X_i^T R, R = sum_j X_j W_j with the weights as they stand, pushed beyond by a part of
+/// what the product changed since the sweep before. |R|^2, which the model maximises, never falls:
+/// it is convex in W_i, and a push that does not rise along X_i^T R is taken back. Where W_i is
+/// square its own part of the product is left out, since |X_i W_i| does not depend on W_i.
+template <class Scalar>
+class Sweeps {
+ public:
+    /// widths: units of each network, at least k; all references must outlive this.
+    Sweeps(ResponseSum<Scalar>& sum, std::vector<Eigen::Index> widths, Eigen::Index k,
+           int n_threads, const StopToken& stop);
+
+    /// Begins at these weights.
+    void start_at(const WeightsOf<Scalar>& weights);
+    /// Begins with each network aligned to the sum of those before it, the first one to its own
+    /// leading directions. Directions without data follow the anchors.
+    void start_in_sequence(const WeightsOf<Scalar>& anchors);
+    /// Begins with the leading directions of all networks together, by subspace iteration from the
+    /// anchors, each network's part of them made orthonormal.
+    void start_spectrally(const WeightsOf<Scalar>& anchors);
+
+    void sweep();
+
+    const WeightsOf<Scalar>& weights() const { return weights_; }
+    double norm() const { return norm_; }  ///< |R|^2
+
+ private:
+    template <class Work>
+    void step(std::size_t network, const Work& work);
+    void add_all(const WeightsOf<Scalar>& weights);
+    void align(std::size_t network, const Dense<Scalar>& before);
+
+    ResponseSum<Scalar>& sum_;
+    std::vector<Eigen::Index> widths_;
+    Eigen::Index k_;
+    int n_threads_;
+    const StopToken& stop_;
+
+    WeightsOf<Scalar> weights_;
+    WeightsOf<Scalar> previous_;  // products of the sweep before
+    Dense<Scalar> product_;       // of the network whose turn it is
+    std::vector<QuickPolar<Scalar>> polar_;
+    double norm_ = 0.0;
+    double reach_;
+    int n_refused_ = 0;
+};
+
+extern template class Sweeps<float>;
+extern template class Sweeps<double>;
+
+}  // namespace convergent
