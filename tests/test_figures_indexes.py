@@ -85,4 +85,4 @@ def test_the_page_shows_the_atlas_where_there_are_layers(tmp_path: Path) -> None
     assert found is not None
     assert section(compared(3, ["one"], ["cka", "cka_atlas"])).count("<img") == 1
     assert section(compared(3, ["one"], ["cka_atlas"])).count("<img") == 1
-    assert "SVCCA of every network" in section(compared(3, ["one"], ["indexes"]))
+    assert "Procrustes similarity of every network" in section(compared(3, ["one"], ["indexes"]))

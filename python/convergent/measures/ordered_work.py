@@ -6,15 +6,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from contextlib import ExitStack, contextmanager
+from typing import TypeVar
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
 _lock = threading.Lock()
 _users = 0
-_limits: Any = None
+_limits = ExitStack()
 
 
 @contextmanager
@@ -29,7 +29,8 @@ def one_blas_thread() -> Iterator[None]:
     global _users, _limits
     with _lock:
         if _users == 0:
-            _limits = threadpool_limits(limits=1, user_api="blas")
+            _limits = ExitStack()
+            _limits.enter_context(threadpool_limits(limits=1, user_api="blas"))
         _users += 1
     try:
         yield
@@ -37,8 +38,7 @@ def one_blas_thread() -> Iterator[None]:
         with _lock:
             _users -= 1
             if _users == 0:
-                _limits.restore_original_limits()
-                _limits = None
+                _limits.close()
 
 
 def results_in_order(

@@ -7,6 +7,8 @@ from convergent.report.sections.section import Part, Section, picture
 from convergent.study.result import ALL_LAYERS, TaskResult
 from convergent.study.study import Study
 
+_ABOVE = "Above: mean over pairs of networks, with its 95 % interval over networks from three networks on."
+
 
 def sections(study: Study) -> list[Section]:
     """Return the indexes of every pair of networks, and of all networks and layers."""
@@ -18,8 +20,10 @@ def sections(study: Study) -> list[Section]:
         )
         parts.append(picture(figures.network_matrices(study), caption))
     elif study.layers_with("indexes"):
-        matrices = figures.network_matrices(study, "indexes", "svcca", "SVCCA")
-        parts.append(picture(matrices, "SVCCA of every network with every other."))
+        matrices = figures.network_matrices(study, "indexes", "procrustes", "Procrustes")
+        parts.append(
+            picture(matrices, f"Procrustes similarity of every network with every other. {_ABOVE}")
+        )
     for result in study.of(ALL_LAYERS, "cka_atlas"):
         if parts and len(result.arrays["layer_names"]) == 1:
             continue  # one layer's matrix has been shown
