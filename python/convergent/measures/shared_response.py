@@ -97,7 +97,7 @@ class SharedResponseModel(Estimator):
     Notes
     -----
     Dead and duplicated units, and more features than the data have rank, are allowed: the weights
-    are orthonormal all the same, and directions that the data leave undetermined follow the start.
+    are orthonormal all the same, undetermined directions follow the start.
     Memory: the shared response, and either the cross-products of all units (never more than the
     activations take in float64, or 64 MiB) or blocks of 256 examples. The activations are not
     copied. The same seed gives the same bits with any number of threads.
@@ -217,9 +217,8 @@ class SharedResponseModel(Estimator):
             weights, *_, best = data.deterministic(center, starts, **settings)
         settings = self._sweep_settings()
         kept = {name: settings[name] for name in ("max_iter", "tol", "diagonal")}
-        return data.probabilistic(
-            center and not is_brainiak, center, weights, unit_start=is_brainiak, **kept
-        ), best
+        kept["unit_start"] = is_brainiak
+        return data.probabilistic(center and not is_brainiak, center, weights, **kept), best
 
     def transform(self, activations: Sequence[Any]) -> list[Matrix]:
         """Return each network's activations in the shared space, ``(X_i - mean_i) W_i``.
