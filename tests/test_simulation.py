@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 import convergent as cv
 from convergent import _storage
-from convergent.measures.shared_response import ALGORITHMS
 from convergent.simulation.one_run import QUANTITIES, MeanRsms, RunActivations, run_once
 from convergent.simulation.settings import SimulationSettings
 from tests.reference import shared_response, simulation
@@ -122,8 +121,6 @@ def test_the_authors_model_is_brainiaks_with_ten_iterations() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_authors_program_falls_short(kind: str, golden_pairs: list[Pair]) -> None:
     """About .93 (linear) and .78 (Kendall's tau) over 50 runs of their program with orthogonal copies."""
-    if "probabilistic" not in ALGORITHMS:
-        pytest.skip("the probabilistic algorithm is not there")
     found = cv.simulate(kind=kind, convention="authors", activations=golden_pairs)
     linear, rank = found.interval("linear_shared"), found.interval("rank_shared")
     if kind == "orthogonal":

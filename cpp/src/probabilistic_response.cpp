@@ -185,7 +185,7 @@ ProbabilisticResponseFit fit_probabilistic_response(const std::vector<NetworkVie
     fit.weights = std::move(start);
     const MatrixXd posterior = iterate(expectation, options, fit, last);
 
-    ResponseOnExamples<double> sum(networks, response, k);
+    ResponseOnExamples<double> sum(networks, response, k, 1.0, options.n_threads, stop);
     sum.clear();
     for (std::size_t i = 0; i < networks.size(); ++i) {
         sum.add(i, last.weights[i] / last.noise[i], options.n_threads, stop);

@@ -81,8 +81,8 @@ class ResponseStage {
                 own_response_.resize(static_cast<Eigen::Index>(problem.n_examples), problem.k);
                 response = own_response_.data();
             }
-            sum_ = std::make_unique<ResponseOnExamples<Scalar>>(*problem.networks, response,
-                                                                problem.k, factor);
+            sum_ = std::make_unique<ResponseOnExamples<Scalar>>(
+                *problem.networks, response, problem.k, factor, problem.n_threads, problem.stop);
             return;
         }
         const Dense<Scalar>* products = &products_;

@@ -15,11 +15,12 @@ namespace {
 using Eigen::Index;
 using Eigen::MatrixXd;
 
-constexpr double kLastIterations = 3;     // of those in double after those in single precision
+constexpr double kLastIterations = 6;     // of those in double after those in single precision
 constexpr double kWorthSingle = 1e8;      // operations of a sweep from which single precision pays
 constexpr double kSingleRounding = 3e-7;  // as kResponseRounding, of sums in single precision
-constexpr double kSingleTol = 1e-6;  // relative change at which single precision has done its work
-constexpr int kTrialSweeps = 3;      // from each of several starts
+constexpr double kLeastInSingle =
+    2e-7;                        // relative change at which single precision has done its work
+constexpr int kTrialSweeps = 3;  // from each of several starts
 
 template <class Scalar>
 WeightsOf<Scalar> converted(const Weights& weights) {
@@ -81,21 +82,24 @@ std::size_t begin_at_best(Sweeps<Scalar>& sweeps, const std::vector<ResponseStar
 /// precision only until it has no more to give. n_quiet counts on from one stage to the next.
 template <class Scalar>
 void run(const ResponseProblem& problem, const SharedResponseOptions& options,
-         Sweeps<Scalar>& sweeps, double scale, int& n_quiet, std::vector<double>& history) {
+         Sweeps<Scalar>& sweeps, double scale, bool on_examples, int& n_quiet,
+         std::vector<double>& history) {
     constexpr bool is_single = sizeof(Scalar) < sizeof(double);
-    const double rounding = is_single ? kSingleRounding : kResponseRounding;
     double objective = history.back();
     while (static_cast<int>(history.size()) <= options.max_iter && n_quiet < 2) {
         sweeps.sweep();
-        const double reached = problem.objective(sweeps.norm() * scale);
+        double reached = problem.objective(sweeps.norm() * scale);
+        if (!is_single) reached = std::max(reached, 0.0);
         const double change = std::abs(objective - reached);
-        history.push_back(is_single ? std::min(objective, reached) : std::max(reached, 0.0));
-        const double noise = is_single ? 0.0 : rounding * problem.total;
+        history.push_back(is_single ? std::min(objective, reached) : reached);
+        const double noise = is_single ? 0.0 : kResponseRounding * problem.total;
         const bool is_quiet =
             options.tol > 0.0 && change <= std::max(options.tol * objective, noise);
         n_quiet = is_quiet ? n_quiet + 1 : 0;
-        if (is_single && change <= std::max(kSingleTol * objective, rounding * problem.total))
-            return;
+        // On products a change is summed up itself, on examples it is a difference of large sums.
+        const double blur =
+            problem.total * (on_examples ? kSingleRounding : kSingleRounding / 30.0);
+        if (is_single && (is_quiet || change <= std::max(kLeastInSingle * objective, blur))) return;
         objective = history.back();
     }
 }
@@ -130,11 +134,11 @@ bool fit_by_sweeps(const ResponseProblem& problem, const SharedResponseOptions& 
         fit.on_examples = stage.on_examples();
         const double scale = 1.0 / (problem.factor * problem.factor);
         history.push_back(problem.objective(sweeps.norm() * scale));
-        run(problem, options, sweeps, scale, n_quiet, history);
+        run(problem, options, sweeps, scale, stage.on_examples(), n_quiet, history);
         from = {ResponseStart::kGiven, widened(sweeps.weights())};
         n_quiet = std::min(n_quiet, 1);  // the last word is double's
     }
-    const bool is_close = single && options.tol >= kSingleTol / 2.0;
+    const bool is_close = single && options.tol >= kLeastInSingle;
     const double expected =
         std::min<double>(options.max_iter, is_close ? kLastIterations : kExpectedIterations);
     ResponseStage<double> stage(problem, 1.0, expected, response);
@@ -147,7 +151,7 @@ bool fit_by_sweeps(const ResponseProblem& problem, const SharedResponseOptions& 
         fit.on_examples = stage.on_examples();
         history.push_back(std::max(problem.objective(sweeps.norm()), 0.0));
     }
-    run(problem, options, sweeps, 1.0, n_quiet, history);
+    run(problem, options, sweeps, 1.0, stage.on_examples(), n_quiet, history);
     fit.converged = n_quiet == 2;
     fit.weights = sweeps.weights();
     return stage.on_examples() && response != nullptr;
@@ -199,7 +203,7 @@ SharedResponseFit fit_shared_response(const std::vector<NetworkView>& networks,
     SharedResponseFit fit;
     Eigen::Map<RowMatrix> shared(response, networks.front().n_examples, k);
     if (!fit_weights(problem, options, starts, response, fit)) {
-        ResponseOnExamples<double> sum(networks, response, k);
+        ResponseOnExamples<double> sum(networks, response, k, 1.0, options.n_threads, stop);
         sum.clear();
         for (std::size_t i = 0; i < networks.size(); ++i) {
             sum.add(i, fit.weights[i], options.n_threads, stop);
