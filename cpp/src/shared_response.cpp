@@ -97,9 +97,9 @@ void run(const ResponseProblem& problem, const SharedResponseOptions& options,
             options.tol > 0.0 && change <= std::max(options.tol * objective, noise);
         n_quiet = is_quiet ? n_quiet + 1 : 0;
         // On products a change is summed up itself, on examples it is a difference of large sums.
-        const double blur =
-            problem.total * (on_examples ? kSingleRounding : kSingleRounding / 30.0);
-        if (is_single && (is_quiet || change <= std::max(kLeastInSingle * objective, blur))) return;
+        const double blur = problem.total * (on_examples ? kSingleRounding : kSingleRounding / 30);
+        const double least = std::max(kLeastInSingle * objective, blur);
+        if (is_single && (is_quiet || change <= least || reached > objective)) return;
         objective = history.back();
     }
 }
