@@ -16,7 +16,7 @@ from typing import Any
 from convergent import _core
 
 BLAS_REST = 0.1  # seconds for which threads of a BLAS may spin on after their work
-PACKAGES = ("convergent", "numpy", "scipy", "scikit-learn", "lapjv", "lapx")
+PACKAGES = ("convergent", "numpy", "scipy", "scikit-learn", "lapjv", "lapx", "rsatoolbox")
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,13 @@ PAIRS: dict[str, Callable[[Any, Any], Any]] = {
     "cka": cv.cka,
     "cka rbf": lambda x, y: cv.cka(x, y, kernel="rbf"),
     "cka debiased": lambda x, y: cv.cka(x, y, debiased=True),
+    "cka of batches": lambda x, y: cv.cka(x, y, batch_size=8),
+    "cca": cv.cca,
+    "svcca": cv.svcca,
+    "pwcca": cv.pwcca,
+    "procrustes": cv.procrustes,
+    "rsa": cv.rsa,
+    "rsa rank": lambda x, y: cv.rsa(x, y, method="rank"),
 }
 Y_MAY_BE_MISSING = {"correlation", "inter_rsm"}
 SINGLES: dict[str, Callable[[Any], Any]] = {
@@ -35,6 +42,8 @@ SINGLES: dict[str, Callable[[Any], Any]] = {
 LISTS: dict[str, Callable[[Any], Any]] = {
     "SharedResponseModel": lambda xs: cv.SharedResponseModel(2).fit(xs),
     "consistency": cv.consistency,
+    "index_atlas": cv.index_atlas,
+    "index_atlas of a mapping": lambda xs: cv.index_atlas(dict(zip("ab", xs)), "rsa"),
     "Moments": lambda xs: cv.Moments([4, 4]).update(xs),
     "Factor": lambda xs: cv.Factor([4, 4]).update(xs),
     "shared transform": lambda xs: cv.SharedResponseModel(2).fit([GOOD, GOOD]).transform(xs),
@@ -126,7 +135,7 @@ def test_statistics_of_arrays_of_different_examples() -> None:
 
 @pytest.mark.parametrize("name", [name for name in PAIRS if name != "inter_rsm"])
 def test_one_example_is_too_few(name: str) -> None:
-    fewest = 4 if "debiased" in name else 2
+    fewest = 4 if "debiased" in name or "batches" in name else 3 if "rsa" in name else 2
     with pytest.raises(ValueError, match=f"at least {fewest} examples, got 1"):
         PAIRS[name](GOOD[:1], GOOD[:1])
 

@@ -42,7 +42,15 @@ LAYERS = {
         "inference",
         "report",
     },
-    "report": {"_storage", "_core", "study", "statistics", "inference"},
+    "simulation": {
+        "_validate",
+        "_warnings",
+        "_storage",
+        "progress",
+        "measures",
+        "inference",
+    },
+    "report": {"_storage", "_core", "study", "statistics", "inference", "simulation"},
 }
 
 

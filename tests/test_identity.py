@@ -48,6 +48,17 @@ INDEXES: dict[str, Callable[[Array, Array], float]] = {
     "linear CKA": cv.cka,
     "debiased CKA": lambda x, y: cv.cka(x, y, debiased=True),
     "RBF CKA": lambda x, y: cv.cka(x, y, kernel="rbf"),
+    "CKA of batches": lambda x, y: cv.cka(x, y, batch_size=50),
+    "CCA": cv.cca,
+    "CCA, mean": lambda x, y: cv.cca(x, y, kind="mean"),
+    "SVCCA": cv.svcca,
+    "PWCCA": cv.pwcca,
+    "Procrustes": cv.procrustes,
+    "Procrustes, angle": lambda x, y: 1.0 - cv.procrustes(x, y, kind="angular"),
+    "Procrustes, distance": lambda x, y: 1.0 - cv.procrustes(x, y, kind="euclidean"),
+    "RSA": cv.rsa,
+    "RSA, ranks": lambda x, y: cv.rsa(x, y, method="rank"),
+    "RSA, Pearson": lambda x, y: cv.rsa(x, y, kind="pearson"),
     "consistency": lambda x, y: cv.consistency([x, y]),
     "agreement in the shared space": shared_agreement,
     "variance explained": explained,
@@ -80,10 +91,19 @@ def test_identical_networks_score_one(index: str, kind: str, dtype: type[np.floa
         assert INDEXES[index](x, x) == pytest.approx(1.0, abs=tolerance)
 
 
-@pytest.mark.parametrize("index", ["maximum match", "exact maximum match", "linear CKA"])
+FEW_EXAMPLES = [
+    name
+    for name in INDEXES
+    if name in ("maximum match", "exact maximum match", "linear CKA")
+    or name.startswith(("CCA", "SVCCA", "PWCCA", "Procrustes", "RSA"))
+]
+
+
+@pytest.mark.parametrize("index", FEW_EXAMPLES)
 def test_identical_networks_with_fewer_examples_than_units(index: str) -> None:
     x = network("few examples", np.float64)
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore", cv.FewExamplesWarning)
         warnings.simplefilter("ignore", cv.DeadUnitWarning)
         assert INDEXES[index](x, x) == pytest.approx(1.0, abs=1e-9)
 

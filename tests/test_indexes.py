@@ -102,6 +102,65 @@ def test_networks_without_variance(kernel: str, debiased: bool) -> None:
         assert cv.cka(x, np.full((9, 2), 0.1), kernel, debiased) == 0.0
 
 
+@SETTINGS
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_examples=st.integers(8, 40),
+    batch_size=st.integers(4, 45),
+    widths=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    kernel=KERNELS,
+)
+def test_batches_follow_the_twin(
+    seed: int, n_examples: int, batch_size: int, widths: tuple[int, int], kernel: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = (rng.standard_normal((n_examples, width)) + 2.0 for width in widths)
+    y[:, 0] += x[:, 0]
+    literal = reference.minibatch_cka(x, y, batch_size, kernel)
+    ours = cv.cka(x, y, kernel, batch_size=batch_size)
+    assert ours == pytest.approx(literal, abs=1e-7)  # four examples leave little in a batch
+    if batch_size >= n_examples:
+        assert ours == pytest.approx(cv.cka(x, y, kernel, debiased=True), abs=1e-12)
+
+
+@SETTINGS
+@given(seed=st.integers(0, 2**32 - 1), wide=st.booleans(), kernel=KERNELS)
+def test_batches_of_a_network_with_itself(seed: int, wide: bool, kernel: str) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((30, 20 if wide else 6)).astype("f4")
+    x[:, 0], x[:, 1], x[:, 2] = 0.0, 0.1, x[:, 3]
+    x[:8] = 0.5  # a batch without variance
+    assert cv.cka(x, x, kernel, batch_size=8) == pytest.approx(1.0, abs=1e-12)
+    other = rng.standard_normal((30, 5))
+    literal = reference.minibatch_cka(x[8:].astype("f8"), other[8:], 8, "linear")
+    if kernel == "linear":  # the batch adds to the second network's own HSIC only
+        own = [reference.unbiased_hsic(b @ b.T, b @ b.T) for b in (other[:8], other[8:16],
+                                                                  other[16:24], other[24:])]  # fmt: skip
+        share = np.sqrt(sum(own[1:]) / sum(own))
+        assert cv.cka(x, other, batch_size=8) == pytest.approx(literal * share, abs=1e-9)
+
+
+def test_batches_estimate_what_all_examples_give() -> None:
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((4000, 30))
+    y = x @ rng.standard_normal((30, 20)) + 8.0 * rng.standard_normal((4000, 20))
+    whole = cv.cka(x, y, debiased=True)
+    assert cv.cka(x, y, batch_size=50) == pytest.approx(whole, abs=0.02)
+
+
+def test_unbiased_hsic_of_a_network_with_itself_is_no_nan() -> None:
+    """Exactly 0 in theory for one example that differs; rounding may take it below."""
+    rng = np.random.default_rng(6)
+    for n_examples in (4, 5, 9, 33):
+        x = np.full((n_examples, 7), 0.1)
+        x[0] = rng.standard_normal(7)
+        for debiased in ({"debiased": True}, {"batch_size": n_examples}):
+            for kernel in ("linear", "rbf"):
+                assert cv.cka(x, x, kernel, **debiased) == 0.0
+                other = rng.standard_normal((n_examples, 3))
+                assert cv.cka(x, other, kernel, **debiased) == 0.0
+
+
 def test_no_unbiased_estimate_where_all_examples_are_equally_alike() -> None:
     assert cv.cka(np.eye(6), np.eye(6), debiased=True) == 0.0
 
@@ -124,6 +183,10 @@ X = np.arange(12.0).reshape(4, 3) ** 2
         (lambda: cv.cka(X[:1], X[:1]), ValueError, "at least 2 examples"),
         (lambda: cv.cka(X, X, bandwidth=0.0), ValueError, "`bandwidth` must be positive, got 0.0"),
         (lambda: cv.cka(X, X, bandwidth="a"), TypeError, "`bandwidth` must be a real number"),  # type: ignore[arg-type]
+        (lambda: cv.cka(X, X, batch_size=3), ValueError, "`batch_size` must be at least 4, got 3"),
+        (lambda: cv.cka(X, X, batch_size=8.0), TypeError, "`batch_size` must be a whole number"),  # type: ignore[arg-type]
+        (lambda: cv.cka(X[:3], X[:3], batch_size=8), ValueError, "at least 4 examples, got 3"),
+        (lambda: cv.cka(X, X, debiased=1), TypeError, "`debiased` must be True or False, got 1"),  # type: ignore[arg-type]
         (lambda: cv.cka(X, X * np.nan), ValueError, "`y` must be finite"),
         (lambda: cv.cka(X + np.inf, X), ValueError, "`x` must be finite"),
         (lambda: cv.cka(X, X * 1j), TypeError, "`y` must be real"),

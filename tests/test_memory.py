@@ -44,6 +44,10 @@ calls = {
     "max_match": (2, lambda n: activations(n, 32), lambda x, y: cv.max_match(x, y, 0.3), 100_000),
     "shared_response": (2, lambda n: activations(n, 32), shared_response, 100_000),
     "cka": (2, lambda n: activations(n, 32), cv.cka, 100_000),
+    "cca": (2, lambda n: activations(n, 32), cv.cca, 100_000),
+    "procrustes": (2, lambda n: activations(n, 32), cv.procrustes, 100_000),
+    "rsa": (2, lambda n: activations(n, 2_000), cv.rsa, 4_000),
+    "index_atlas": (3, lambda n: activations(n, 32), lambda *x: cv.index_atlas(list(x)), 100_000),
 }
 n_inputs, make, call, size = calls[sys.argv[1]]
 call(*(make(64) for _ in range(n_inputs)))  # what is imported and allocated on the way
@@ -65,6 +69,10 @@ print((peak() - before) / sum(array.nbytes for array in inputs))
         "max_match",
         "shared_response",
         "cka",
+        "cca",
+        "procrustes",
+        "rsa",
+        "index_atlas",
     ],
 )
 def test_peak_memory_of_float64_input(call: str, order: str) -> None:

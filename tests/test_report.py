@@ -65,6 +65,11 @@ def test_every_measure_is_in_the_table(evil_study: study.Study, page: str) -> No
         "s(0.15)",
         "s(0.5)",
         "linear CKA",
+        "debiased CKA",
+        "SVCCA",
+        "PWCCA",
+        "Procrustes",
+        "RSA",
         "consistency",
     ):
         assert f"<th>{heading}</th>" in page

@@ -101,6 +101,17 @@ def test_agreement_follows_the_twin(method: str, entries: str) -> None:
     assert cv.rsm_agreement(a, np.full((7, 7), 0.1), method=method, entries=entries) == 0.0
 
 
+@pytest.mark.parametrize("entries", ["lower", "all"])
+def test_kendalls_tau_counts_pairs_of_entries(entries: str) -> None:
+    rng = np.random.default_rng(1)
+    a = rng.integers(0, 9, (7, 7)).astype(np.float64)
+    b = a + rng.standard_normal((7, 7)).round(1)
+    ours = cv.rsm_agreement(a, b, method="kendall", entries=entries)
+    assert ours == pytest.approx(reference.kendall(a, b, entries), abs=1e-13)
+    assert cv.rsm_agreement(a, a**3, method="kendall", entries=entries) == pytest.approx(1.0)
+    assert cv.rsm_agreement(a, np.full((7, 7), 0.1), method="kendall", entries=entries) == 0.0
+
+
 @pytest.mark.parametrize("convention", ["plain", "leave-one-out"])
 def test_variance_explained_follows_the_twin(convention: str) -> None:
     rng = np.random.default_rng(2)

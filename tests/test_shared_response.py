@@ -200,6 +200,8 @@ def test_orthogonal_copies_meet_in_the_shared_space(level: str, golden: Path, ki
             for _ in range(10)
         ]
         model = quiet_fit(cv.SharedResponseModel(50, center=False), [train @ q for q in turns])
+        assert model.converged_
+        assert model.objective_ <= 1e-10 * sum(np.sum((train @ q) ** 2) for q in turns)
         copies = [test @ q for q in turns]
         within = np.mean([cv.rsm(x) for x in copies], axis=0)
         between = cv.inter_rsm(model.transform(copies))

@@ -102,7 +102,11 @@ GOOD = [np.arange(12.0).reshape(4, 3) ** 2, np.arange(16.0).reshape(4, 4) ** 3]
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
-        ({"algorithm": "svd"}, ValueError, "`algorithm` must be one of 'deterministic', got 'svd'"),
+        (
+            {"algorithm": "svd"},
+            ValueError,
+            "`algorithm` must be one of 'deterministic', 'probabilistic', got 'svd'",
+        ),
         ({"convention": "x"}, ValueError, "`convention` must be one of 'paper', 'brainiak'"),
         (
             {"start": "best"},

@@ -12,6 +12,7 @@ void bind_cross_products(py::module_& m);
 void bind_minimal_match(py::module_& m);
 void bind_mutual_information(py::module_& m);
 void bind_scaled_cholesky(py::module_& m);
+void bind_probabilistic_response(py::module_& m);
 void bind_shared_response(py::module_& m);
 void bind_sparse_map(py::module_& m);
 void bind_subspace(py::module_& m);
@@ -41,6 +42,7 @@ PYBIND11_MODULE(CONVERGENT_MODULE, m, py::mod_gil_not_used()) {
     convergent::border::bind_minimal_match(m);
     convergent::border::bind_mutual_information(m);
     convergent::border::bind_scaled_cholesky(m);
+    convergent::border::bind_probabilistic_response(m);
     convergent::border::bind_shared_response(m);
     convergent::border::bind_sparse_map(m);
     convergent::border::bind_subspace(m);

@@ -8,26 +8,10 @@
 
 #include "border.hpp"
 #include "network_arrays.hpp"
+#include "weight_arrays.hpp"
 
 namespace convergent::border {
 namespace {
-
-using DoubleVector = py::array_t<double, py::array::c_style>;
-using DoubleMatrix = py::array_t<double, py::array::c_style>;
-using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-
-Eigen::MatrixXd matrix_of(const DoubleMatrix& values, Eigen::Index rows, Eigen::Index columns) {
-    if (values.ndim() != 2 || values.shape(0) != rows || values.shape(1) != columns) {
-        throw py::value_error("weights must be (n_units, k)");
-    }
-    return Eigen::Map<const RowMajor>(values.data(), rows, columns);
-}
-
-DoubleMatrix array_of(const Eigen::MatrixXd& values) {
-    DoubleMatrix out({values.rows(), values.cols()});
-    Eigen::Map<RowMajor>(out.mutable_data(), values.rows(), values.cols()) = values;
-    return out;
-}
 
 using StartList = std::vector<std::pair<std::string, std::vector<DoubleMatrix>>>;
 

@@ -17,6 +17,7 @@ constexpr double kHalley = 50.0;  // condition numbers below are safe for Choles
 constexpr int kMaxSteps = 30;
 constexpr double kLastStep = 1.0 - 1e-5;  // cubic: the step from here is the one to rounding
 constexpr double kConverged = 1.0 - 1e-12;
+constexpr double kFloorInDouble = 1e-5;
 constexpr double kProximal = 1e-7;  // weight of the anchor in a quick polar factor
 constexpr double kLessLeast = 20.0;
 constexpr double kSafeInSingle = 1e-3;  // least singular value for steps in single precision
@@ -164,11 +165,14 @@ auto QuickPolar<Scalar>::operator()(const Matrix& a, const Matrix& anchor, const
     const Scalar norm = a.norm();
     if (!(norm > Scalar(0))) return anchor;
     const Eigen::Index n = a.rows(), k = a.cols();
-    const Matrix start = a / norm + static_cast<Scalar>(kProximal) * anchor;
+    constexpr bool is_single = sizeof(Scalar) < sizeof(double);
+    Matrix start = a / norm;
+    if (is_single) start += static_cast<Scalar>(kProximal) * anchor;
+    const double floor = is_single ? kProximal : kFloorInDouble;
     const Eigen::HouseholderQR<Matrix> qr(n == k ? Matrix(0, 0) : start);
     const Matrix square =
         n == k ? start : Matrix(qr.matrixQR().topRows(k).template triangularView<Eigen::Upper>());
-    for (; least_ >= kProximal; least_ /= kLessLeast) {
+    for (; least_ >= floor; least_ /= kLessLeast) {
         Matrix x = square;
         if (!quick_square(x, least_, stop)) continue;
         if (n == k) return x;
@@ -177,7 +181,6 @@ auto QuickPolar<Scalar>::operator()(const Matrix& a, const Matrix& anchor, const
         w.applyOnTheLeft(qr.householderQ());
         return w;
     }
-    least_ = kProximal;
     return polar_factor(start.template cast<double>(), anchor.template cast<double>(), stop)
         .template cast<Scalar>();
 }

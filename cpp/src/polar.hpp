@@ -20,12 +20,12 @@ Eigen::MatrixXd polar_factor(const Eigen::MatrixXd& a, const Eigen::MatrixXd& an
                              const StopToken& stop);
 
 /// Polar factors for one network after another step of the same iteration: by Halley's steps alone,
-/// a few times faster.
+/// a few times faster, while the matrices are well conditioned.
 ///
-/// The result is orthonormal to rounding times k, but as a polar factor only as good as an
-/// iteration needs it that goes on: a is taken as a plus 1e-7 of its norm times `anchor`, and
-/// directions of small singular values are less accurate (in single precision a thousandth below
-/// 1e-3 of the norm).
+/// In double anything worse than about 1e5 goes to polar_factor. In single precision, which only
+/// prepares what double ends, a is taken as a plus 1e-7 of its norm times `anchor`, and directions
+/// of small singular values are less accurate (a thousandth below 1e-3 of the norm). The result is
+/// orthonormal to rounding times k.
 template <class Scalar>
 class QuickPolar {
  public:

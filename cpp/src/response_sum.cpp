@@ -1,6 +1,7 @@
 #include "response_sum.hpp"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "convergent/cross_products.hpp"
 #include "parallel.hpp"
@@ -59,11 +60,24 @@ Dense<Scalar> all_products(const std::vector<NetworkView>& networks, double fact
 
 template <class Scalar>
 ResponseOnExamples<Scalar>::ResponseOnExamples(const std::vector<NetworkView>& networks,
-                                               Scalar* response, Index k, double factor)
+                                               Scalar* response, Index k, double factor,
+                                               int n_threads, const StopToken& stop)
     : networks_(networks),
       response_(response, networks.front().n_examples, k),
       squares_(networks.size()),
-      factor_(factor) {}
+      factor_(factor) {
+    if (std::is_same_v<Scalar, double>) return;
+    const Index n_blocks = (response_.rows() + kBlockExamples - 1) / kBlockExamples;
+    for (const NetworkView& network : networks) {
+        copies_.emplace_back(network.n_examples, network.n_units);
+        parallel_for(n_blocks, n_threads, stop, [&](Index task) {
+            const Index first = task * kBlockExamples;
+            const Index count = std::min(kBlockExamples, network.n_examples - first);
+            read_rectangle(network, {first, count, 0, network.n_units}, factor_,
+                           copies_.back().row(first).data(), network.n_units);
+        });
+    }
+}
 
 template <class Scalar>
 void ResponseOnExamples<Scalar>::clear() {
@@ -72,12 +86,14 @@ void ResponseOnExamples<Scalar>::clear() {
 }
 
 template <class Scalar>
-void ResponseOnExamples<Scalar>::read(std::size_t network, Index first,
-                                      RowDense<Scalar>& block) const {
+auto ResponseOnExamples<Scalar>::block(std::size_t network, Index first,
+                                       RowDense<Scalar>& buffer) const -> Block {
     const NetworkView& view = networks_[network];
     const Index count = std::min(kBlockExamples, view.n_examples - first);
-    block.resize(count, view.n_units);
-    read_rectangle(view, {first, count, 0, view.n_units}, factor_, block.data(), view.n_units);
+    if (!copies_.empty()) return copies_[network].middleRows(first, count);
+    buffer.resize(count, view.n_units);
+    read_rectangle(view, {first, count, 0, view.n_units}, factor_, buffer.data(), view.n_units);
+    return buffer;
 }
 
 template <class Scalar>
@@ -86,10 +102,10 @@ void ResponseOnExamples<Scalar>::add(std::size_t network, const Dense<Scalar>& w
     const Index n_blocks = (response_.rows() + kBlockExamples - 1) / kBlockExamples;
     std::vector<double> norms(static_cast<std::size_t>(n_blocks));
     parallel_for(n_blocks, n_threads, stop, [&](Index task) {
-        RowDense<Scalar> block;
-        read(network, task * kBlockExamples, block);
-        auto rows = response_.middleRows(task * kBlockExamples, block.rows());
-        rows.noalias() += block * weights;
+        RowDense<Scalar> buffer;
+        const Block examples = block(network, task * kBlockExamples, buffer);
+        auto rows = response_.middleRows(task * kBlockExamples, examples.rows());
+        rows.noalias() += examples * weights;
         norms[static_cast<std::size_t>(task)] = static_cast<double>(rows.squaredNorm());
     });
     norm_ = 0.0;
@@ -100,11 +116,11 @@ template <class Scalar>
 void ResponseOnExamples<Scalar>::against(std::size_t network, Dense<Scalar>& out,
                                          const StopToken& stop) const {
     out.setZero(networks_[network].n_units, response_.cols());
-    RowDense<Scalar> block;
+    RowDense<Scalar> buffer;
     for (Index first = 0; first < response_.rows(); first += kBlockExamples) {
         stop.check();
-        read(network, first, block);
-        out.noalias() += block.transpose() * response_.middleRows(first, block.rows());
+        const Block examples = block(network, first, buffer);
+        out.noalias() += examples.transpose() * response_.middleRows(first, examples.rows());
     }
 }
 
@@ -151,16 +167,16 @@ double ResponseOnExamples<Scalar>::step(const Step<Scalar>& step, const std::fun
     parallel_for(n_parts, n_threads, stop, [&](Index part) {
         Dense<Scalar>& product = partial_[static_cast<std::size_t>(part)];
         product.setZero(n_units, k);
-        RowDense<Scalar> block;
+        RowDense<Scalar> buffer, next_buffer;
         double norm = 0.0;
         for (Index b = part * n_blocks / n_parts; b < (part + 1) * n_blocks / n_parts; ++b) {
             stop.check();
-            read(step.network, b * kBlockExamples, block);
-            auto rows = response_.middleRows(b * kBlockExamples, block.rows());
-            rows.noalias() += block * change;
+            const Block examples = block(step.network, b * kBlockExamples, buffer);
+            auto rows = response_.middleRows(b * kBlockExamples, examples.rows());
+            rows.noalias() += examples * change;
             norm += static_cast<double>(rows.squaredNorm());
-            read(step.next, b * kBlockExamples, block);
-            product.noalias() += block.transpose() * rows;
+            product.noalias() +=
+                block(step.next, b * kBlockExamples, next_buffer).transpose() * rows;
         }
         norms[static_cast<std::size_t>(part)] = norm;
     });

@@ -58,12 +58,12 @@ class ResponseSum {
 };
 
 /// Holds R (n_examples, k), row-major, in memory of the caller; reads the activations, times
-/// `factor`, for every product.
+/// `factor`, for every product: in double where they lie, in single precision from a copy.
 template <class Scalar>
 class ResponseOnExamples final : public ResponseSum<Scalar> {
  public:
     ResponseOnExamples(const std::vector<NetworkView>& networks, Scalar* response, Eigen::Index k,
-                       double factor = 1.0);
+                       double factor, int n_threads, const StopToken& stop);
     void clear() override;
     void add(std::size_t network, const Dense<Scalar>& weights, int n_threads,
              const StopToken& stop) override;
@@ -75,7 +75,9 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
                 const StopToken& stop) override;
 
  private:
-    void read(std::size_t network, Eigen::Index first, RowDense<Scalar>& block) const;
+    using Block = Eigen::Ref<const RowDense<Scalar>>;
+    /// Examples from `first` on; `buffer` is for what is not copied.
+    Block block(std::size_t network, Eigen::Index first, RowDense<Scalar>& buffer) const;
     /// X_i^T X_i of a network, computed when it is first asked for.
     const Dense<Scalar>& squares(std::size_t network, int n_threads, const StopToken& stop);
     /// Takes from a product of a square network what the network adds itself.
@@ -84,6 +86,7 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
 
     const std::vector<NetworkView>& networks_;
     Eigen::Map<RowDense<Scalar>> response_;
+    std::vector<RowDense<Scalar>> copies_;  // of the networks, in single precision
     WeightsOf<Scalar> squares_;
     std::vector<Dense<Scalar>> partial_;  // of a product, one for each part of the examples
     double factor_;

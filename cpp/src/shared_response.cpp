@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
-#include <type_traits>
 #include <utility>
 
 #include "polar.hpp"
 #include "response_alternation.hpp"
-#include "response_sum.hpp"
+#include "response_stage.hpp"
 #include "response_sweeps.hpp"
 
 namespace convergent {
@@ -17,90 +15,12 @@ namespace {
 using Eigen::Index;
 using Eigen::MatrixXd;
 
-constexpr double kExpectedIterations = 30;  // for choosing what to work on
-constexpr double kLastIterations = 3;       // of those in double after those in single precision
-constexpr double kReading = 1.3;  // time of an operation on the examples over one on products
-constexpr double kSmallProducts = 64.0 * (1 << 20);  // bytes
+constexpr double kLastIterations = 6;     // of those in double after those in single precision
 constexpr double kWorthSingle = 1e8;      // operations of a sweep from which single precision pays
 constexpr double kSingleRounding = 3e-7;  // as kResponseRounding, of sums in single precision
-constexpr double kSingleTol = 1e-6;  // relative change at which single precision has done its work
-constexpr int kTrialSweeps = 3;      // from each of several starts
-
-/// What the stages of one fit share.
-struct Problem {
-    const std::vector<NetworkView>* networks;  ///< null where there are only products
-    const MatrixXd* products;                  ///< null where there are only networks
-    std::vector<Index> widths;
-    Index k;
-    double n_examples;
-    double total;   ///< sum of squares of all activations
-    double factor;  ///< makes activations of ordinary size, for single precision
-    const SharedResponseOptions& options;
-    const StopToken& stop;
-
-    double n_units() const {
-        double sum = 0.0;
-        for (const Index width : widths) sum += static_cast<double>(width);
-        return sum;
-    }
-    double objective(double norm) const {
-        return total - norm / static_cast<double>(widths.size());
-    }
-};
-
-/// Whether reading the examples in every iteration is less work than their cross-products, or these
-/// too large.
-template <class Scalar>
-bool prefer_examples(const Problem& problem, double iterations) {
-    if (problem.networks == nullptr) return false;
-    const double units = problem.n_units(), width = static_cast<double>(problem.k);
-    const double size = sizeof(Scalar);
-    const double room = std::max(8.0 * problem.n_examples * units, kSmallProducts);
-    if (size * units * units > room) return true;
-    const double on_examples = kReading * iterations * 4.0 * problem.n_examples * units * width;
-    const double on_products =
-        problem.n_examples * units * units + iterations * 2.0 * units * units * width;
-    return on_examples < on_products;
-}
-
-/// The sum in one precision, on the examples or on the cross-products.
-template <class Scalar>
-class Stage {
- public:
-    /// response: room for the sum on the examples, (n_examples, k); null takes some of its own.
-    Stage(const Problem& problem, double factor, double iterations, Scalar* response)
-        : on_examples_(prefer_examples<Scalar>(problem, iterations)) {
-        const SharedResponseOptions& options = problem.options;
-        if (on_examples_) {
-            if (response == nullptr) {
-                own_response_.resize(static_cast<Index>(problem.n_examples), problem.k);
-                response = own_response_.data();
-            }
-            sum_ = std::make_unique<ResponseOnExamples<Scalar>>(*problem.networks, response,
-                                                                problem.k, factor);
-            return;
-        }
-        const Dense<Scalar>* products = &products_;
-        if (problem.products == nullptr) {
-            products_ =
-                all_products<Scalar>(*problem.networks, factor, options.n_threads, problem.stop);
-        } else if constexpr (std::is_same_v<Scalar, double>) {
-            products = problem.products;
-        } else {
-            products_ = (*problem.products * (factor * factor)).template cast<Scalar>();
-        }
-        sum_ = std::make_unique<ResponseOnProducts<Scalar>>(*products, problem.widths, problem.k);
-    }
-
-    ResponseSum<Scalar>& sum() { return *sum_; }
-    bool on_examples() const { return on_examples_; }
-
- private:
-    bool on_examples_;
-    RowDense<Scalar> own_response_;
-    Dense<Scalar> products_;
-    std::unique_ptr<ResponseSum<Scalar>> sum_;
-};
+constexpr double kLeastInSingle =
+    2e-7;                        // relative change at which single precision has done its work
+constexpr int kTrialSweeps = 3;  // from each of several starts
 
 template <class Scalar>
 WeightsOf<Scalar> converted(const Weights& weights) {
@@ -161,23 +81,25 @@ std::size_t begin_at_best(Sweeps<Scalar>& sweeps, const std::vector<ResponseStar
 /// Sweeps until the objective is quiet twice running, or as often as is allowed; in single
 /// precision only until it has no more to give. n_quiet counts on from one stage to the next.
 template <class Scalar>
-void run(const Problem& problem, Sweeps<Scalar>& sweeps, double scale, int& n_quiet,
+void run(const ResponseProblem& problem, const SharedResponseOptions& options,
+         Sweeps<Scalar>& sweeps, double scale, bool on_examples, int& n_quiet,
          std::vector<double>& history) {
     constexpr bool is_single = sizeof(Scalar) < sizeof(double);
-    const SharedResponseOptions& options = problem.options;
-    const double rounding = is_single ? kSingleRounding : kResponseRounding;
     double objective = history.back();
     while (static_cast<int>(history.size()) <= options.max_iter && n_quiet < 2) {
         sweeps.sweep();
-        const double reached = problem.objective(sweeps.norm() * scale);
+        double reached = problem.objective(sweeps.norm() * scale);
+        if (!is_single) reached = std::max(reached, 0.0);
         const double change = std::abs(objective - reached);
-        history.push_back(is_single ? std::min(objective, reached) : std::max(reached, 0.0));
-        const double noise = is_single ? 0.0 : rounding * problem.total;
+        history.push_back(is_single ? std::min(objective, reached) : reached);
+        const double noise = is_single ? 0.0 : kResponseRounding * problem.total;
         const bool is_quiet =
             options.tol > 0.0 && change <= std::max(options.tol * objective, noise);
         n_quiet = is_quiet ? n_quiet + 1 : 0;
-        if (is_single && change <= std::max(kSingleTol * objective, rounding * problem.total))
-            return;
+        // On products a change is summed up itself, on examples it is a difference of large sums.
+        const double blur = problem.total * (on_examples ? kSingleRounding : kSingleRounding / 30);
+        const double least = std::max(kLeastInSingle * objective, blur);
+        if (is_single && (is_quiet || change <= least || reached > objective)) return;
         objective = history.back();
     }
 }
@@ -189,36 +111,37 @@ void settle(std::vector<double>& history, double exact) {
     for (double& value : history) value = std::max(value + error, 0.0);
 }
 
-bool worth_single(const Problem& problem) {
-    if (problem.options.single) return *problem.options.single;
+bool worth_single(const ResponseProblem& problem, const SharedResponseOptions& options) {
+    if (options.single) return *options.single;
     const double examples = std::min(problem.n_examples, problem.n_units());
     return examples * problem.n_units() * static_cast<double>(problem.k) > kWorthSingle;
 }
 
 /// The sweeps of a fit, in single precision first where that pays; `response` may be null.
 /// Returns whether `response` holds the sum R of the final weights.
-bool fit_by_sweeps(const Problem& problem, const std::vector<ResponseStarts>& starts,
-                   double* response, SharedResponseFit& fit) {
-    const int n_threads = problem.options.n_threads;
+bool fit_by_sweeps(const ResponseProblem& problem, const SharedResponseOptions& options,
+                   const std::vector<ResponseStarts>& starts, double* response,
+                   SharedResponseFit& fit) {
+    const int n_threads = problem.n_threads;
     ResponseStarts from = starts.front();
     std::vector<double>& history = fit.objective_history;
     int n_quiet = 0;
-    const bool single = worth_single(problem);
+    const bool single = worth_single(problem, options);
     if (single) {
-        Stage<float> stage(problem, problem.factor, kExpectedIterations, nullptr);
+        ResponseStage<float> stage(problem, problem.factor, kExpectedIterations, nullptr);
         Sweeps<float> sweeps(stage.sum(), problem.widths, problem.k, n_threads, problem.stop);
         fit.start = begin_at_best(sweeps, starts);
         fit.on_examples = stage.on_examples();
         const double scale = 1.0 / (problem.factor * problem.factor);
         history.push_back(problem.objective(sweeps.norm() * scale));
-        run(problem, sweeps, scale, n_quiet, history);
+        run(problem, options, sweeps, scale, stage.on_examples(), n_quiet, history);
         from = {ResponseStart::kGiven, widened(sweeps.weights())};
         n_quiet = std::min(n_quiet, 1);  // the last word is double's
     }
-    const bool is_close = single && problem.options.tol >= kSingleTol / 2.0;
-    const double expected = std::min<double>(problem.options.max_iter,
-                                             is_close ? kLastIterations : kExpectedIterations);
-    Stage<double> stage(problem, 1.0, expected, response);
+    const bool is_close = single && options.tol >= kLeastInSingle;
+    const double expected =
+        std::min<double>(options.max_iter, is_close ? kLastIterations : kExpectedIterations);
+    ResponseStage<double> stage(problem, 1.0, expected, response);
     Sweeps<double> sweeps(stage.sum(), problem.widths, problem.k, n_threads, problem.stop);
     if (single) {
         begin(sweeps, from);
@@ -228,18 +151,17 @@ bool fit_by_sweeps(const Problem& problem, const std::vector<ResponseStarts>& st
         fit.on_examples = stage.on_examples();
         history.push_back(std::max(problem.objective(sweeps.norm()), 0.0));
     }
-    run(problem, sweeps, 1.0, n_quiet, history);
+    run(problem, options, sweeps, 1.0, stage.on_examples(), n_quiet, history);
     fit.converged = n_quiet == 2;
     fit.weights = sweeps.weights();
     return stage.on_examples() && response != nullptr;
 }
 
 /// The plain alternation of a fit; as above.
-bool fit_by_alternation(const Problem& problem, const ResponseStarts& start, double* response,
-                        SharedResponseFit& fit) {
-    const SharedResponseOptions& options = problem.options;
+bool fit_by_alternation(const ResponseProblem& problem, const SharedResponseOptions& options,
+                        const ResponseStarts& start, double* response, SharedResponseFit& fit) {
     const double iterations = std::min<double>(options.max_iter, kExpectedIterations);
-    Stage<double> stage(problem, 1.0, iterations, response);
+    ResponseStage<double> stage(problem, 1.0, iterations, response);
     fit.weights = start.weights;
     fit.on_examples = stage.on_examples();
     if (start.kind != ResponseStart::kGiven) {
@@ -253,7 +175,8 @@ bool fit_by_alternation(const Problem& problem, const ResponseStarts& start, dou
 }
 
 /// Returns whether `response` holds the sum R of the final weights.
-bool fit_weights(Problem& problem, const std::vector<ResponseStarts>& starts, double* response,
+bool fit_weights(ResponseProblem& problem, const SharedResponseOptions& options,
+                 const std::vector<ResponseStarts>& starts, double* response,
                  SharedResponseFit& fit) {
     if (!std::isfinite(problem.total)) {
         fit.weights = starts.front().weights;
@@ -262,8 +185,8 @@ bool fit_weights(Problem& problem, const std::vector<ResponseStarts>& starts, do
     }
     const double mean_square = problem.total / (problem.n_examples * problem.n_units());
     if (mean_square > 0.0) problem.factor = 1.0 / std::sqrt(mean_square);
-    return problem.options.accelerate ? fit_by_sweeps(problem, starts, response, fit)
-                                      : fit_by_alternation(problem, starts.front(), response, fit);
+    return options.accelerate ? fit_by_sweeps(problem, options, starts, response, fit)
+                              : fit_by_alternation(problem, options, starts.front(), response, fit);
 }
 
 }  // namespace
@@ -272,17 +195,15 @@ SharedResponseFit fit_shared_response(const std::vector<NetworkView>& networks,
                                       const std::vector<ResponseStarts>& starts, double* response,
                                       const SharedResponseOptions& options, const StopToken& stop) {
     const Index k = starts.front().weights.front().cols();
-    Problem problem{&networks, nullptr, {}, k, 0.0, 0.0, 1.0, options, stop};
-    problem.n_examples = static_cast<double>(networks.front().n_examples);
-    for (const NetworkView& network : networks) problem.widths.push_back(network.n_units);
+    ResponseProblem problem(networks, k, options.n_threads, stop);
     for (const double norm : squared_norms(networks, options.n_threads, stop)) {
         problem.total += norm;
     }
 
     SharedResponseFit fit;
     Eigen::Map<RowMatrix> shared(response, networks.front().n_examples, k);
-    if (!fit_weights(problem, starts, response, fit)) {
-        ResponseOnExamples<double> sum(networks, response, k);
+    if (!fit_weights(problem, options, starts, response, fit)) {
+        ResponseOnExamples<double> sum(networks, response, k, 1.0, options.n_threads, stop);
         sum.clear();
         for (std::size_t i = 0; i < networks.size(); ++i) {
             sum.add(i, fit.weights[i], options.n_threads, stop);
@@ -296,10 +217,10 @@ SharedResponseFit fit_shared_response(const MatrixXd& products, const std::vecto
                                       const std::vector<ResponseStarts>& starts,
                                       const SharedResponseOptions& options, const StopToken& stop) {
     const Index k = starts.front().weights.front().cols();
-    Problem problem{nullptr, &products, widths, k, 0.0, products.trace(), 1.0, options, stop};
-    problem.n_examples = problem.n_units();  // what a sweep on products costs
+    ResponseProblem problem(products, widths, k, options.n_threads, stop);
+    problem.total = products.trace();
     SharedResponseFit fit;
-    fit_weights(problem, starts, nullptr, fit);
+    fit_weights(problem, options, starts, nullptr, fit);
     return fit;
 }
 

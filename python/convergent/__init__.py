@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from convergent._warnings import ConvergenceWarning, DeadUnitWarning
+from convergent._warnings import ConvergenceWarning, DeadUnitWarning, FewExamplesWarning
 from convergent.inference.examples import bootstrap_examples
 from convergent.inference.interval import Interval
 from convergent.inference.networks import bootstrap_networks
@@ -18,15 +18,19 @@ from convergent.inference.permutation import PermutationNull, permutation_null
 from convergent.inference.values import bootstrap_values
 from convergent.measures.alignment import AlignmentAgreement, alignment_agreement
 from convergent.measures.assignment import UnitMatch, assign, match_agreement, match_units
+from convergent.measures.canonical import cca, pwcca, svcca
 from convergent.measures.class_means import ClassMeanEmbedding, class_mean_embedding
 from convergent.measures.consistency import consistency, consistency_matrix
 from convergent.measures.correlation import correlation
+from convergent.measures.index_atlas import IndexAtlas, index_atlas
 from convergent.measures.indexes import cka
 from convergent.measures.information import BinnedUnits, bin_units, mutual_information
 from convergent.measures.match_results import Match, MatchLevels, MinMatches, SimpleMatches
 from convergent.measures.match_summary import MatchSummary, match_summary
 from convergent.measures.matching_similarity import MatchingSimilarity, matching_similarity
+from convergent.measures.procrustes import procrustes
 from convergent.measures.recurring_units import RecurringUnits, recurring_units
+from convergent.measures.rsa import rsa
 from convergent.measures.rsm import inter_rsm, rsm, rsm_agreement, variance_explained
 from convergent.measures.shared_response import SharedResponseModel
 from convergent.measures.sparse_map import SparseMap, sparse_map, sparse_map_path
@@ -35,6 +39,10 @@ from convergent.measures.subspace import SubspaceMatcher
 from convergent.measures.subspace_calls import max_match, simple_matches
 from convergent.measures.unit_groups import UnitGroups, unit_groups
 from convergent.measures.unit_tree import UnitTree, unit_tree
+from convergent.simulation.copies import rotated_copies
+from convergent.simulation.runs import simulate
+from convergent.simulation.simulation import Simulation
+from convergent.simulation.xor import XorActivations, xor_activations
 from convergent.statistics import Factor, Moments, Statistics
 
 if TYPE_CHECKING:
@@ -47,6 +55,8 @@ __all__ = [
     "ConvergenceWarning",
     "DeadUnitWarning",
     "Factor",
+    "FewExamplesWarning",
+    "IndexAtlas",
     "Interval",
     "Match",
     "MatchLevels",
@@ -59,6 +69,7 @@ __all__ = [
     "RecurringUnits",
     "SharedResponseModel",
     "SimpleMatches",
+    "Simulation",
     "SparseMap",
     "Stability",
     "Statistics",
@@ -66,6 +77,7 @@ __all__ = [
     "UnitGroups",
     "UnitMatch",
     "UnitTree",
+    "XorActivations",
     "alignment_agreement",
     "assign",
     "bin_units",
@@ -73,11 +85,13 @@ __all__ = [
     "bootstrap_networks",
     "bootstrap_pairs",
     "bootstrap_values",
+    "cca",
     "cka",
     "class_mean_embedding",
     "consistency",
     "consistency_matrix",
     "correlation",
+    "index_atlas",
     "inter_rsm",
     "match_agreement",
     "match_summary",
@@ -87,15 +101,22 @@ __all__ = [
     "mutual_information",
     "noise_ceiling",
     "permutation_null",
+    "procrustes",
+    "pwcca",
     "recurring_units",
+    "rotated_copies",
+    "rsa",
     "rsm",
     "rsm_agreement",
     "simple_matches",
+    "simulate",
     "sparse_map",
     "sparse_map_path",
+    "svcca",
     "unit_groups",
     "unit_tree",
     "variance_explained",
+    "xor_activations",
 ]
 
 

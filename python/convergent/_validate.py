@@ -49,9 +49,14 @@ def activation_pair(x: Any, y: Any, *, min_examples: int = 2) -> tuple[Floats, F
 
 
 def activation_list(
-    values: Any, name: str, *, min_networks: int = 2, min_examples: int = 2
+    values: Any,
+    name: str,
+    *,
+    min_networks: int = 2,
+    min_examples: int = 2,
+    labels: Sequence[str] | None = None,
 ) -> list[Floats]:
-    """Return a list of matrices of the same examples, one a network."""
+    """Return a list of matrices of the same examples, one a network; `labels` name them."""
     if isinstance(values, np.ndarray) and values.ndim != 3:
         raise ValueError(
             f"`{name}` must be a list of matrices, one a network, got an array of shape "
@@ -61,15 +66,16 @@ def activation_list(
         raise TypeError(f"`{name}` must be a list of matrices, got {type(values).__name__}")
     if len(values) < min_networks:
         raise ValueError(f"`{name}` must hold at least {min_networks} networks, got {len(values)}")
+    labels = labels or [str(i) for i in range(len(values))]
     matrices = [
-        activations(value, f"{name}[{i}]", min_examples=min_examples)
-        for i, value in enumerate(values)
+        activations(value, f"{name}[{label}]", min_examples=min_examples)
+        for label, value in zip(labels, values)
     ]
-    for i, matrix in enumerate(matrices):
+    for label, matrix in zip(labels, matrices):
         if matrix.shape[0] != matrices[0].shape[0]:
             raise ValueError(
-                f"`{name}[{i}]` must have as many examples as `{name}[0]`, got {matrix.shape[0]} "
-                f"and {matrices[0].shape[0]}"
+                f"`{name}[{label}]` must have as many examples as `{name}[{labels[0]}]`, got "
+                f"{matrix.shape[0]} and {matrices[0].shape[0]}"
             )
     return matrices
 

@@ -9,3 +9,7 @@ class DeadUnitWarning(UserWarning):
 
 class ConvergenceWarning(UserWarning):
     """An iteration reached its limit before its tolerance; the result says how far it got."""
+
+
+class FewExamplesWarning(UserWarning):
+    """There are so few examples that a value follows from their number, whatever the networks."""

@@ -7,9 +7,12 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from convergent.cli_arguments import BadArguments, count, count_or_none, seed_list
+from convergent.cli_simulate import add_simulate
 
 EXIT_FAILED = 1
 EXIT_BAD_ARGUMENTS = 2
@@ -24,6 +27,7 @@ examples:
   convergent compare study
   convergent trajectory study
   convergent report study
+  convergent simulate                               does the shared response model find known rotations?
 """
 
 
@@ -50,15 +54,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-class BadArguments(Exception):
-    """The command line asks for something that cannot be."""
-
-
 def _print_result(result: dict[str, Any]) -> None:
-    width = max((len(name) for name in result), default=0)
-    for name, value in result.items():
-        text = ", ".join(map(str, value)) if isinstance(value, list) else value
+    lines = dict(_lines(result))
+    width = max((len(name) for name in lines), default=0)
+    for name, text in lines.items():
         print(f"{name:<{width}}  {text}")
+
+
+def _lines(result: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield names and texts; those of results within results have the outer name first."""
+    for name, value in result.items():
+        if not isinstance(value, dict):
+            yield above + name, ", ".join(map(str, value)) if isinstance(value, list) else value
+        elif set(value) == {"mean", "low", "high"}:
+            yield above + name, "{mean:.3f} [{low:.3f}, {high:.3f}]".format(**value)
+        else:
+            yield from _lines(value, f"{above}{name} ")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     stages = (_add_train, _add_collect, _add_compare, _add_trajectory, _add_report)
-    for add in (_add_demo, *stages, _add_info):
+    for add in (_add_demo, *stages, add_simulate, _add_info):
         command = add(commands)
         command.add_argument("--json", action="store_true", help="print the result as JSON")
         command.add_argument("--quiet", action="store_true", help="show no progress")
@@ -87,7 +98,7 @@ def _add_demo(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", default="demo", metavar="DIR", help="study folder (default: demo)")
     parser.add_argument(
-        "--seeds", type=_count, default=4, metavar="N", help="number of networks (default: 4)"
+        "--seeds", type=count, default=4, metavar="N", help="number of networks (default: 4)"
     )
     _add_training_options(parser)
     parser.set_defaults(run=run_demo)
@@ -95,7 +106,7 @@ def _add_demo(commands: Any) -> argparse.ArgumentParser:
 
 
 def _add_training_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--epochs", type=_count, default=12, metavar="N", help="default: 12")
+    parser.add_argument("--epochs", type=count, default=12, metavar="N", help="default: 12")
 
 
 def _add_train(commands: Any) -> argparse.ArgumentParser:
@@ -107,7 +118,7 @@ def _add_train(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--model", default="convnet", choices=["convnet", "alexnet32"],
                         help="default: convnet")  # fmt: skip
     parser.add_argument(
-        "--seeds", type=_seeds, default=list(range(4)), metavar="SEEDS",
+        "--seeds", type=seed_list, default=list(range(4)), metavar="SEEDS",
         help="first:end, or numbers with commas (default: 0:4)",
     )  # fmt: skip
     _add_training_options(parser)
@@ -129,7 +140,7 @@ def _add_collect(commands: Any) -> argparse.ArgumentParser:
         help="layers by name or pattern (default: after each ReLU)",
     )
     parser.add_argument("--device", default="cpu", help="default: cpu")
-    parser.add_argument("--top", type=_count_or_none, default=9, metavar="N",
+    parser.add_argument("--top", type=count_or_none, default=9, metavar="N",
                         help="image patches to keep of each unit, 0 for none (default: 9)")  # fmt: skip
     parser.set_defaults(run=run_collect)
     return parser
@@ -154,18 +165,18 @@ def _add_compare(commands: Any) -> argparse.ArgumentParser:
                         help="relative residuals of the maximum match and of the simple matches")  # fmt: skip
     parser.add_argument("--convention", choices=CONVENTIONS, default=CONVENTIONS[0],
                         help="examples of the maximum match: all, or draws of positions (default: all)")  # fmt: skip
-    parser.add_argument("--orders", type=_count, default=CompareSettings().n_orders, metavar="N",
+    parser.add_argument("--orders", type=count, default=CompareSettings().n_orders, metavar="N",
                         help="random orders in which simple matches are searched (default: %(default)s)")  # fmt: skip
     parser.add_argument("--penalties", nargs="+", type=float, default=list(PENALTIES), metavar="P",
                         help="L1 penalties of the sparse maps (default: 0, 1e-5 to 1e-1)")  # fmt: skip
     parser.add_argument("--penalty", type=float, default=CompareSettings().penalty, metavar="P",
                         help="L1 penalty of the maps that trees and figures show (default: %(default).4g)")  # fmt: skip
-    parser.add_argument("--groups", type=_count, metavar="K",
+    parser.add_argument("--groups", type=count, metavar="K",
                         help="groups of units to begin with (default: from the eigenvalues)")  # fmt: skip
-    parser.add_argument("--features", type=_count, default=50, metavar="K",
+    parser.add_argument("--features", type=count, default=50, metavar="K",
                         help="dimensions of the shared response (default: 50)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    parser.add_argument("--threads", type=_count, metavar="N", help="default: all processors")
+    parser.add_argument("--threads", type=count, metavar="N", help="default: all processors")
     parser.set_defaults(run=run_compare)
     return parser
 
@@ -179,7 +190,7 @@ def _add_trajectory(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("study", metavar="DIR", help="study folder with networks and statistics")
     parser.add_argument("--device", default="cpu", help="default: cpu")
-    parser.add_argument("--threads", type=_count, metavar="N", help="default: all processors")
+    parser.add_argument("--threads", type=count, metavar="N", help="default: all processors")
     parser.set_defaults(run=run_trajectory)
     return parser
 
@@ -204,34 +215,6 @@ def _add_info(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("study", nargs="?", metavar="DIR", help="study folder")
     parser.set_defaults(run=run_info)
     return parser
-
-
-def _count(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
-
-
-def _count_or_none(text: str) -> int:
-    return 0 if text == "0" else _count(text)
-
-
-def _seeds(text: str) -> list[int]:
-    try:
-        if ":" in text:
-            first, end = (int(part) for part in text.split(":"))
-            seeds = list(range(first, end))
-        else:
-            seeds = [int(part) for part in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must look like 0:5 or 0,3,7, got {text!r}") from None
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise argparse.ArgumentTypeError(f"must name different seeds from 0 up, got {text!r}")
-    return seeds
 
 
 # The stages are imported when they run: `convergent info` needs neither torch nor matplotlib.

@@ -36,3 +36,18 @@ def cka(x: Matrix, y: Matrix, kernel: str, debiased: bool, bandwidth: float = 0.
     k, other = gram(x, kernel, bandwidth), gram(y, kernel, bandwidth)
     measure = unbiased_hsic if debiased else hsic
     return measure(k, other) / float(np.sqrt(measure(k, k) * measure(other, other)))
+
+
+def minibatch_cka(
+    x: Matrix, y: Matrix, batch_size: int, kernel: str = "linear", bandwidth: float = 0.5
+) -> float:
+    """Nguyen, Raghu and Kornblith (2021), Section 3: means of unbiased HSICs over batches."""
+    rows = []
+    for start in range(0, len(x), batch_size):
+        batch = slice(start, start + batch_size)
+        if len(x[batch]) < 4:
+            continue
+        k, other = gram(x[batch], kernel, bandwidth), gram(y[batch], kernel, bandwidth)
+        rows.append([unbiased_hsic(*pair) for pair in ((k, other), (k, k), (other, other))])
+    between, xx, yy = np.mean(rows, axis=0)
+    return float(between / (np.sqrt(xx) * np.sqrt(yy)))

@@ -57,6 +57,19 @@ def agreement(a: Matrix, b: Matrix, method: str, entries: str) -> float:
     return float(np.corrcoef(first, second)[0, 1])
 
 
+def kendall(a: Matrix, b: Matrix, entries: str) -> float:
+    """Kendall's tau-b: pairs of entries in the same order less those in opposite order, ties set apart."""
+    n = len(a)
+    places = [(i, j) for i in range(n) for j in range(n) if entries == "all" or j < i]
+    same = in_a = in_b = 0.0
+    for p, q in combinations(places, 2):
+        first, second = np.sign(a[p] - a[q]), np.sign(b[p] - b[q])
+        same += first * second
+        in_a += first * first
+        in_b += second * second
+    return float(same / np.sqrt(in_a * in_b))
+
+
 def variance_explained(
     networks: Sequence[Matrix], weights: Sequence[Matrix], convention: str
 ) -> Matrix:

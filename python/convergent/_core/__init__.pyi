@@ -120,6 +120,33 @@ class Kernels(Protocol):
         single: bool | None,
         n_threads: int,
     ) -> tuple[list[Float64], Float64 | None, Float64, bool, bool, int]: ...
+    def probabilistic_response(
+        self,
+        networks: Sequence[Floats],
+        means: Sequence[Float64] | None,
+        squares: Sequence[float],
+        start: Sequence[Float64],
+        *,
+        max_iter: int,
+        tol: float,
+        diagonal: float,
+        unit_start: bool,
+        n_threads: int,
+    ) -> tuple[list[Float64], Float64 | None, Float64, bool, Float64, Float64]: ...
+    def probabilistic_response_of_products(
+        self,
+        products: Float64,
+        widths: Sequence[int],
+        n_examples: float,
+        squares: Sequence[float],
+        start: Sequence[Float64],
+        *,
+        max_iter: int,
+        tol: float,
+        diagonal: float,
+        unit_start: bool,
+        n_threads: int,
+    ) -> tuple[list[Float64], Float64 | None, Float64, bool, Float64, Float64]: ...
     def align_to_response(
         self,
         network: Floats,

@@ -130,8 +130,8 @@ def rsm_agreement(a: Any, b: Any, *, method: str = "linear", entries: str = "low
     ----------
     a, b : array of float, shape (n_examples, n_examples)
         RSMs or inter-network RSMs of the same examples.
-    method : {"linear", "rank"}
-        Pearson's or Spearman's correlation.
+    method : {"linear", "rank", "kendall"}
+        Pearson's or Spearman's correlation, or Kendall's tau, the authors' rank correlation.
     entries : {"lower", "all"}
         The strict lower triangle, or every entry (the authors' simulation).
 
@@ -156,14 +156,19 @@ def rsm_agreement(a: Any, b: Any, *, method: str = "linear", entries: str = "low
     >>> round(cv.rsm_agreement(a, a**3, method="rank"), 12)
     1.0
     """
-    _validate.choice(method, "method", ("linear", "rank"))
+    _validate.choice(method, "method", ("linear", "rank", "kendall"))
     _validate.choice(entries, "entries", ("lower", "all"))
     matrices = [_validate.matrix(a, "a"), _validate.matrix(b, "b")]
     if matrices[0].shape != matrices[1].shape:
         raise ValueError(
             f"`b` must have the shape of `a`, got {matrices[1].shape} and {matrices[0].shape}"
         )
-    first, second = (standardised(compared_entries(m, entries), method) for m in matrices)
+    vectors = [compared_entries(matrix, entries) for matrix in matrices]
+    first, second = (standardised(vector, method) for vector in vectors)
+    if method == "kendall" and first.any() and second.any():
+        from scipy.stats import kendalltau
+
+        return float(kendalltau(*vectors).statistic)
     return float(np.clip(first @ second, -1.0, 1.0))
 
 

@@ -1,4 +1,4 @@
-"""The deterministic shared response model: one space in which all networks meet."""
+"""The shared response model: one space in which all networks meet."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from typing import Any
 import numpy as np
 
 from convergent import _core, _validate
-from convergent._validate import Floats
 from convergent._warnings import ConvergenceWarning
 from convergent.measures.estimator import Estimator
-from convergent.measures.response_starts import starting_points
+from convergent.measures.response_data import Fit, ResponseData
+from convergent.measures.response_starts import Start, starting_points
 from convergent.measures.shared_space import (
     Matrix,
-    all_products,
     feature_count,
     random_weights,
     shared_activations,
 )
 from convergent.statistics import Moments
 
-ALGORITHMS = ("deterministic",)
+ALGORITHMS = ("deterministic", "probabilistic")
 CONVENTIONS = ("paper", "brainiak")
 
 _BRAINIAK_DIAGONAL = 0.001
@@ -32,17 +31,19 @@ class SharedResponseModel(Estimator):
     """Place the activations of several networks in one shared space by orthonormal maps.
 
     Minimises ``sum_i ||X_i - S W_i^T||_F^2`` over the shared response ``S`` and the weights ``W_i``
-    with ``W_i^T W_i = I``, by alternating ``W_i = polar(X_i^T S)`` and ``S = mean_i X_i W_i``.
+    with ``W_i^T W_i = I``, by alternating ``W_i = polar(X_i^T S)`` and ``S = mean_i X_i W_i``; or,
+    with ``algorithm="probabilistic"``, maximises the likelihood of ``x_i = W_i s + noise`` for a
+    normal ``s`` of any covariance and noise of one variance a network, by expectation and
+    maximisation.
 
     Parameters
     ----------
     n_features : int
         Dimensions k of the shared space, at most the number of units of every network.
-    algorithm : {"deterministic"}
+    algorithm : {"deterministic", "probabilistic"}
         How the model is estimated.
     center : bool
-        Remove each unit's mean over the examples first. Ignored by ``convention="brainiak"``, which
-        never does.
+        Remove each unit's mean over the examples first. Ignored by ``convention="brainiak"``.
     max_iter : int
         Most iterations.
     tol : float
@@ -58,16 +59,18 @@ class SharedResponseModel(Estimator):
         one to its leading directions; or the leading directions of all networks together; or random
         orthonormal weights; or these weights, whose columns must be orthonormal.
     convention : {"paper", "brainiak"}
-        "brainiak" gives the numbers of BrainIAK's ``DetSRM``: no centring, 0.001 added to the
-        diagonal of ``X_i^T S`` before its polar factor, the plain alternation, and an objective of
-        ``1 / (2 n_examples)`` times the sum above.
+        "brainiak" gives the numbers of BrainIAK's ``DetSRM`` and ``SRM``: 0.001 added to the
+        diagonal of ``X_i^T S`` before its polar factor. ``DetSRM``: no centring, the plain
+        alternation, and an objective of ``1 / (2 n_examples)`` times the sum above. ``SRM``: means
+        are removed for the fit but not in `transform`, the noise is measured on activations with
+        their means, variances begin at 1, and the response is the one before the last weights.
     extrapolate : bool
         Update network after network, each time trying weights beyond the last step, which are kept
         when they lower the objective: ten times fewer iterations. False runs the plain alternation.
-        Ignored by ``convention="brainiak"``.
+        Ignored by ``convention="brainiak"`` and the probabilistic algorithm.
     n_starts : int
         With more than one, a few iterations are run from `start`, from the other kinds and from
-        further random weights, and the best is followed. Needs `extrapolate`.
+        further random weights, and the best (by the sum above) is followed. Needs `extrapolate`.
 
     Attributes
     ----------
@@ -77,9 +80,15 @@ class SharedResponseModel(Estimator):
     means_ : list of array of float64, shape (n_units_i,)
         Zeros without centring.
     objective_ : float
-        Equation 1 at the end, exact to rounding of the total sum of squares.
+        Equation 1 at the end, exact to rounding of the total sum of squares; of the probabilistic
+        algorithm the negative log-likelihood, in nats.
     objective_history_ : array of float64, shape (n_iter_ + 1,)
         The start's objective, then one an iteration; never rises, but for rounding.
+    noise_variances_ : array of float64, shape (n_networks,)
+        Of the probabilistic algorithm alone, for the networks of the fit; at least 1e-10 of the
+        largest mean square, which noiseless activations reach.
+    covariance_ : array of float64, shape (n_features, n_features)
+        Of the shared response; of the probabilistic algorithm alone.
     n_iter_ : int
     converged_ : bool
     start_ : str
@@ -88,7 +97,7 @@ class SharedResponseModel(Estimator):
     Notes
     -----
     Dead and duplicated units, and more features than the data have rank, are allowed: the weights
-    are orthonormal all the same, and directions that the data leave undetermined follow the start.
+    are orthonormal all the same, undetermined directions follow the start.
     Memory: the shared response, and either the cross-products of all units (never more than the
     activations take in float64, or 64 MiB) or blocks of 256 examples. The activations are not
     copied. The same seed gives the same bits with any number of threads.
@@ -96,7 +105,7 @@ class SharedResponseModel(Estimator):
     References
     ----------
     Lu et al. (2018), Equation 1; Chen et al. (2015), A reduced-dimension fMRI shared response
-    model.
+    model, Section 3.
 
     Examples
     --------
@@ -111,6 +120,8 @@ class SharedResponseModel(Estimator):
     weights_: list[Matrix]
     shared_response_: Matrix
     means_: list[Matrix]
+    noise_variances_: Matrix
+    covariance_: Matrix
     objective_: float
     objective_history_: Matrix
     n_iter_: int
@@ -169,39 +180,45 @@ class SharedResponseModel(Estimator):
             range, or a network has fewer units than `n_features`.
         """
         self._check_parameters()
-        if isinstance(activations, Moments):
-            widths = activations.widths
-            self.means_ = [
-                activations.mean(i) if self._centres else np.zeros(width)
-                for i, width in enumerate(widths)
-            ]
+        data = ResponseData(activations, _validate.thread_count(self.n_threads))
+        k = feature_count(self.n_features, data.widths)
+        starts = starting_points(self.start, self.n_starts, self.seed, data.widths, k)
+        for name in ("shared_response_", "noise_variances_", "covariance_"):
+            self.__dict__.pop(name, None)
+        if self.algorithm == "deterministic":
+            fit = data.deterministic(self._centres, starts, **self._sweep_settings())
+            best = fit[5]
         else:
-            networks = _validate.activation_list(activations, "activations")
-            widths = tuple(network.shape[1] for network in networks)
-            self.means_ = self._unit_means(networks)
-        k = feature_count(self.n_features, widths)
-        starts = starting_points(self.start, self.n_starts, self.seed, widths, k)
-        settings = self._kernel_settings()
-        if isinstance(activations, Moments):
-            n_examples = activations.n_examples
-            products = all_products(activations, self._centres)
-            fit = _core.kernels.shared_response_of_products(products, widths, starts, **settings)
-        else:
-            n_examples = networks[0].shape[0]
-            means = self.means_ if self._centres else None
-            fit = _core.kernels.shared_response(networks, means, starts, **settings)
-        self.weights_, response, history, self.converged_, _, best = fit
+            fit, best = self._fit_probabilistic(data, starts)
+            self.noise_variances_, self.covariance_ = fit[4:6]
+        weights, response, history, converged = fit[:4]
         if not np.isfinite(history).all():
             raise ValueError("`activations` must be small enough to square in float64")
-        if self.convention == "brainiak":
-            history = history / (2.0 * n_examples)
-        self.__dict__.pop("shared_response_", None)
+        if self.algorithm == "probabilistic":
+            history = -history
+        elif self.convention == "brainiak":
+            history = history / (2.0 * data.n_examples)
         if response is not None:
             self.shared_response_ = response
+        self.weights_, self.converged_ = weights, converged
+        self.means_ = data.means if self._centres else [np.zeros(n) for n in data.widths]
         self.objective_history_, self.objective_ = history, float(history[-1])
         self.n_iter_, self.start_ = history.size - 1, starts[best][0]
         self._warn_if_stopped_early()
         return self
+
+    def _fit_probabilistic(self, data: ResponseData, starts: list[Start]) -> tuple[Fit, int]:
+        """Return the fit by expectation and maximisation, and which start it began at."""
+        is_brainiak = self.convention == "brainiak"
+        center = is_brainiak or self._centres
+        weights, best = starts[0][1], 0
+        if len(starts) > 1 or starts[0][0] in ("sequential", "spectral"):
+            settings = {**self._sweep_settings(), "max_iter": 0, "accelerate": True}
+            weights, *_, best = data.deterministic(center, starts, **settings)
+        settings = self._sweep_settings()
+        kept = {name: settings[name] for name in ("max_iter", "tol", "diagonal")}
+        kept["unit_start"] = is_brainiak
+        return data.probabilistic(center and not is_brainiak, center, weights, **kept), best
 
     def transform(self, activations: Sequence[Any]) -> list[Matrix]:
         """Return each network's activations in the shared space, ``(X_i - mean_i) W_i``.
@@ -312,14 +329,17 @@ class SharedResponseModel(Estimator):
             raise ValueError(
                 f"`x_new` must have at least `n_features` = {k} units, got {network.shape[1]}"
             )
-        (means,) = self._unit_means([network])
+        n_threads = _validate.thread_count(self.n_threads)
+        means = _core.kernels.unit_summary(network, None, n_threads)[2]
+        if not self._centres:
+            means = np.zeros(network.shape[1])
         anchor = random_weights(np.random.default_rng(self.seed), network.shape[1], k)
         weights: Matrix = _core.kernels.align_to_response(
             network,
             means if self._centres else None,
             self.shared_response_,
             anchor,
-            diagonal=self._diagonal,
+            diagonal=0.0,
         )
         self.weights_ = [*self.weights_, weights]
         self.means_ = [*self.means_, means]
@@ -337,20 +357,13 @@ class SharedResponseModel(Estimator):
     def _diagonal(self) -> float:
         return _BRAINIAK_DIAGONAL if self.convention == "brainiak" else 0.0
 
-    def _unit_means(self, networks: Sequence[Floats]) -> list[Matrix]:
-        if not self._centres:
-            return [np.zeros(network.shape[1]) for network in networks]
-        n_threads = _validate.thread_count(self.n_threads)
-        return [_core.kernels.unit_summary(x, None, n_threads)[2] for x in networks]
-
-    def _kernel_settings(self) -> dict[str, Any]:
+    def _sweep_settings(self) -> dict[str, Any]:
         return {
             "max_iter": _validate.integer(self.max_iter, "max_iter", low=0),
             "tol": _validate.real(self.tol, "tol"),
             "diagonal": self._diagonal,
             "accelerate": bool(self.extrapolate) and self.convention == "paper",
             "single": None,
-            "n_threads": _validate.thread_count(self.n_threads),
         }
 
     def _check_parameters(self) -> None:

@@ -185,6 +185,44 @@ QUANTITIES = (
         "linear CKA",
         "Linear centred kernel alignment: how alike two layers arrange the examples, whatever the rotation or scale.",
     ),
+    Quantity(
+        "indexes",
+        "cka_debiased",
+        "debiased CKA",
+        "Linear CKA estimated without bias: about 0 for unrelated networks even where there are few examples.",
+    ),
+    Quantity(
+        "indexes",
+        "cca",
+        "CCA",
+        "Mean squared canonical correlation: how much of what the units of two networks span is the same, strong and "
+        "weak directions counting alike; missing where a network has as many units as there are examples.",
+    ),
+    Quantity(
+        "indexes",
+        "svcca",
+        "SVCCA",
+        "The same of the strongest directions only, those that hold 99 % of each network's variance.",
+    ),
+    Quantity(
+        "indexes",
+        "pwcca",
+        "PWCCA",
+        "Mean canonical correlation, weighted by how much of a network's units each direction makes up; mean of both "
+        "networks' weights.",
+    ),
+    Quantity(
+        "indexes",
+        "procrustes",
+        "Procrustes",
+        "How well the best rotation lays one network's activations on the other's: 1 if they then coincide.",
+    ),
+    Quantity(
+        "indexes",
+        "rsa",
+        "RSA",
+        "Correlation between the similarity matrices (cosine) of two networks: do they find the same examples alike?",
+    ),
 )
 
 
@@ -269,5 +307,5 @@ def quantities_of(settings: CompareSettings) -> list[Quantity]:
         quantity
         for measure in MEASURES
         if measure in settings.measures
-        for quantity in rows[measure]
+        for quantity in rows.get(measure, [])
     ]

@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from convergent import _storage
-from convergent._warnings import ConvergenceWarning, DeadUnitWarning
+from convergent._warnings import ConvergenceWarning, DeadUnitWarning, FewExamplesWarning
 from convergent.progress import silent
 from convergent.statistics import LayerStatistics, Statistics
+from convergent.study.index_tasks import AllLayers
 from convergent.study.layer import Layer
-from convergent.study.result import Task, TaskResult
+from convergent.study.result import ALL_LAYERS, Task, TaskResult
 from convergent.study.settings import CompareSettings
 from convergent.study.study import LayerSummary, Problem, Study
 from convergent.study.subspace_tasks import unsearched
-from convergent.study.tasks import PAIR_TASKS, TOGETHER_TASKS
+from convergent.study.tasks import ACROSS_TASKS, PAIR_TASKS, TOGETHER_TASKS
 
 
 def compare(
@@ -73,15 +74,14 @@ def compare(
     tasks = list(_plan(statistics, settings))
     results: list[TaskResult] = []
     problems: list[Problem] = []
-    layer: Layer | None = None
+    name: str | None = None
     for done, task in enumerate(tasks):
         progress("compare", done, len(tasks))
-        if layer is None or layer.statistics.name != task.layer:
-            source = statistics.layers[task.layer]
-            layer = Layer(source, statistics.labels, settings, n_threads, progress)
-        key = layer.key(task)
+        if name != task.layer:
+            name, source = task.layer, _source(statistics, task, settings, n_threads, progress)
+        key = source.key(task)
         try:
-            results.append(_stored(folder, task, key) or _run(layer, task, key, folder))
+            results.append(_stored(folder, task, key) or _run(source, task, key, folder))
             reasons = unsearched(results[-1], settings.max_matched)
             problems.extend(Problem(task, reason) for reason in reasons)
         except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
@@ -114,21 +114,41 @@ def _plan(statistics: Statistics, settings: CompareSettings) -> Iterator[Task]:
             if measure in PAIR_TASKS:
                 for pair in combinations(content.networks, 2):
                     yield Task(layer, measure, pair)
-            else:
+            elif measure in TOGETHER_TASKS:
                 yield Task(layer, measure, tuple(content.networks))
+    for measure in settings.measures:
+        if measure in ACROSS_TASKS:
+            yield Task(ALL_LAYERS, measure, tuple(statistics.networks))
 
 
-def _run(layer: Layer, task: Task, key: str, folder: Path | None) -> TaskResult:
-    names = layer.statistics.networks
+def _source(
+    statistics: Statistics,
+    task: Task,
+    settings: CompareSettings,
+    n_threads: int | None,
+    progress: Callable[[str, int, int], object],
+) -> Layer | AllLayers:
+    """Return what the task is computed from."""
+    if task.layer == ALL_LAYERS:
+        return AllLayers(statistics, n_threads, progress)
+    layer = statistics.layers[task.layer]
+    return Layer(layer, statistics.labels, settings, n_threads, progress)
+
+
+def _run(source: Layer | AllLayers, task: Task, key: str, folder: Path | None) -> TaskResult:
+    names = source.statistics.networks
     with warnings.catch_warnings():
         # Dead units are counted in the layer's summary, and convergence is a number of the result.
         warnings.simplefilter("ignore", DeadUnitWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
-        if task.measure in PAIR_TASKS:
+        warnings.simplefilter("ignore", FewExamplesWarning)
+        if isinstance(source, AllLayers):
+            scalars, arrays = ACROSS_TASKS[task.measure](source)
+        elif task.measure in PAIR_TASKS:
             i, j = (names.index(name) for name in task.networks)
-            scalars, arrays = PAIR_TASKS[task.measure](layer, i, j)
+            scalars, arrays = PAIR_TASKS[task.measure](source, i, j)
         else:
-            scalars, arrays = TOGETHER_TASKS[task.measure](layer)
+            scalars, arrays = TOGETHER_TASKS[task.measure](source)
     result = TaskResult(task, key, scalars, arrays)
     if folder is not None:
         result.save(folder)

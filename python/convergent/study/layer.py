@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from convergent.study.settings import CompareSettings
 
 Scalars = dict[str, float]
 Arrays = dict[str, NDArray[Any]]
+Found = TypeVar("Found")
 
 # Counts the changes to what a measure's results hold; older results on disk are computed again.
 _CONTENTS = {"correlation": 3, "shared_response": 3}
@@ -38,6 +39,7 @@ def _depends_on(measure: str, settings: CompareSettings) -> tuple[str, ...]:
         "max_match": ("epsilons", "convention", *of_draws),
         "simple_matches": ("epsilons", "n_orders", "max_matched", "seed"),
         "cka": (),
+        "indexes": (),
         "shared_response": ("n_features", "test_share", "seed"),
     }[measure]
 
@@ -59,6 +61,7 @@ class Layer:
         self.n_threads = n_threads
         self.progress = progress
         self._maps: dict[tuple[int, int], SparseMap] = {}
+        self._kept: dict[str, Any] = {}
 
     @cached_property
     def _fingerprint(self) -> str:
@@ -92,6 +95,13 @@ class Layer:
                 n_threads=self.n_threads,
             )
         return self._maps[i, j]
+
+    def once(self, name: str, compute: Callable[[Layer], Found]) -> Found:
+        """Return what `compute` makes of this layer, computed when it is first asked for."""
+        if name not in self._kept:
+            self._kept[name] = compute(self)
+        found: Found = self._kept[name]
+        return found
 
     @cached_property
     def binned(self) -> list[BinnedUnits]:

@@ -14,11 +14,16 @@ from convergent import _storage
 
 FORMAT = "convergent.TaskResult/1"
 _HEADER = "header"
+ALL_LAYERS = ""
+"""Stands for the layer of a task that is of all layers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One piece of a study: `networks` names a pair, or every network for a measure of all at once."""
+    """One piece of a study: `networks` names a pair, or every network for a measure of all at once.
+
+    `layer` is empty for a measure of all layers.
+    """
 
     layer: str
     measure: str
@@ -26,7 +31,8 @@ class Task:
 
     def __str__(self) -> str:
         who = " and ".join(self.networks) if len(self.networks) == 2 else "all networks"
-        return f"{self.measure} of {who}, layer {self.layer}"
+        where = "all layers" if self.layer == ALL_LAYERS else f"layer {self.layer}"
+        return f"{self.measure} of {who}, {where}"
 
     @property
     def file(self) -> Path:

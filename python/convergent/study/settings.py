@@ -21,8 +21,10 @@ MEASURES = (
     "simple_matches",
     "shared_response",
     "cka",
+    "indexes",
+    "cka_atlas",
 )
-TOGETHER = ("activations", "recurring_units", "shared_response")
+TOGETHER = ("activations", "recurring_units", "shared_response", "cka_atlas")
 """Measures of all networks at once; the others are of pairs."""
 EPSILONS = (0.15, 0.2, 0.25, 0.3, 0.5)
 PENALTIES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
@@ -36,7 +38,8 @@ class CompareSettings:
     ----------
     measures : sequence of str
         Of "activations", "correlation", "mutual_information", "recurring_units", "sparse_map", "unit_tree",
-        "unit_groups", "max_match", "simple_matches", "shared_response", "cka".
+        "unit_groups", "max_match", "simple_matches", "shared_response", "cka", "indexes",
+        "cka_atlas" (of all layers at once).
     epsilons : sequence of float in [0, 1)
         Relative residuals of the maximum match and of the simple matches.
     convention : {"all", "authors"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from convergent.measures.indexes import cka
+from convergent.study.index_tasks import AllLayers, cka_atlas_task, cka_task, indexes_task
 from convergent.study.layer import Arrays, Layer, Scalars
 from convergent.study.mapping_tasks import sparse_map_task, unit_groups_task, unit_tree_task
 from convergent.study.shared_geometry import shared_response_task
@@ -16,13 +16,6 @@ from convergent.study.unit_tasks import (
     recurring_units_task,
 )
 
-
-def cka_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arrays]:
-    """Linear centred kernel alignment of two networks."""
-    images = layer.statistics.images
-    return {"linear": cka(images[i], images[j])}, {}
-
-
 PAIR_TASKS: dict[str, Callable[[Layer, int, int], tuple[Scalars, Arrays]]] = {
     "correlation": correlation_task,
     "mutual_information": mutual_information_task,
@@ -32,6 +25,7 @@ PAIR_TASKS: dict[str, Callable[[Layer, int, int], tuple[Scalars, Arrays]]] = {
     "max_match": max_match_task,
     "simple_matches": simple_matches_task,
     "cka": cka_task,
+    "indexes": indexes_task,
 }
 """Measures of two networks."""
 
@@ -41,3 +35,8 @@ TOGETHER_TASKS: dict[str, Callable[[Layer], tuple[Scalars, Arrays]]] = {
     "shared_response": shared_response_task,
 }
 """Measures of all networks at once."""
+
+ACROSS_TASKS: dict[str, Callable[[AllLayers], tuple[Scalars, Arrays]]] = {
+    "cka_atlas": cka_atlas_task,
+}
+"""Measures of all networks and layers at once."""

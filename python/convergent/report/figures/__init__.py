@@ -22,7 +22,7 @@ from convergent.report.figures.convergent_learning_units import (
     recurring_units,
 )
 from convergent.report.figures.group_tree_pictures import group_tree_pictures
-from convergent.report.figures.indexes import network_matrices
+from convergent.report.figures.indexes import layer_atlas, network_matrices
 from convergent.report.figures.patch_blocks import patch_grid
 from convergent.report.figures.shared_geometry import (
     agreement_bars,
@@ -35,6 +35,11 @@ from convergent.report.figures.shared_geometry_layers import (
     variance_over_layers,
 )
 from convergent.report.figures.simple_matches import simple_match_sizes
+from convergent.report.figures.simulation import (
+    simulation_bars,
+    simulation_noise,
+    simulation_rsms,
+)
 from convergent.report.figures.subspace import (
     similarity_curves,
     similarity_over_layers,
@@ -63,6 +68,7 @@ __all__ = [
     "group_pictures",
     "group_similarity",
     "group_tree_pictures",
+    "layer_atlas",
     "mapping_overview",
     "mapping_weights",
     "match_curves",
@@ -77,6 +83,9 @@ __all__ = [
     "similarity_curves",
     "similarity_over_layers",
     "simple_match_sizes",
+    "simulation_bars",
+    "simulation_noise",
+    "simulation_rsms",
     "training_curves",
     "tree_matrix",
     "tree_region_pictures",

@@ -20,6 +20,7 @@ _GROUP_TITLES = {
     "simple_matches": "Sets of units: simple matches",
     "shared_response": "Up to a rotation: shared response",
     "cka": "Index",
+    "indexes": "More indexes",
 }
 
 
