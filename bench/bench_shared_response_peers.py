@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import resource
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -132,8 +134,34 @@ def mnist_layers() -> list[list[Matrix]]:
     return layers
 
 
+def large(
+    n_networks: int = 50, n_units: int = 1_000, n_examples: int = 10_000, k: int = 50
+) -> None:
+    """Fit a model whose cross-products would not fit into memory; print time, operations and memory."""
+    rng = np.random.default_rng(0)
+    signal = rng.standard_normal((n_examples, k), np.float32) / np.sqrt(np.arange(1, k + 1))
+    networks = []
+    for _ in range(n_networks):
+        x = 0.7 * rng.standard_normal((n_examples, n_units), np.float32)
+        x += signal.astype(np.float32) @ rng.standard_normal((k, n_units), np.float32)
+        networks.append(np.maximum(x, 0.0, out=x))
+    start = time.perf_counter()
+    model = cv.SharedResponseModel(k, max_iter=200).fit(networks)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    sweep = 4e-12 * n_examples * n_networks * n_units * k
+    print(
+        f"\n{n_networks} networks x {n_units} units x {n_examples} examples in float32, k = {k}: {seconds:.1f} s for "
+        f"{model.n_iter_} sweeps of {sweep:.2f} Tflop, converged: {model.converged_}; peak memory {peak:.1f} GiB, "
+        f"of which activations {n_networks * n_units * n_examples * 4 / 2**30:.1f}",
+        flush=True,
+    )
+
+
 def run(session: Session) -> None:
     """Run the races."""
+    if session.long:
+        large()
     networks = draw_networks(512)
     title = "10 networks x 512 units x 5000 examples"
     for k, sweeps in ((50, 2), (512, 1)):
