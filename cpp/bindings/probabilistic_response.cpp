@@ -6,73 +6,39 @@
 #include <vector>
 
 #include "border.hpp"
-#include "network_arrays.hpp"
-#include "weight_arrays.hpp"
+#include "response_arrays.hpp"
 
 namespace convergent::border {
 namespace {
 
-std::vector<Eigen::MatrixXd> start_of(const std::vector<DoubleMatrix>& start,
-                                      const std::vector<Eigen::Index>& widths) {
-    if (start.size() != widths.size() || start.size() < 2 || start.front().ndim() != 2) {
-        throw py::value_error("networks, means and start must be lists of the same length");
-    }
-    const Eigen::Index k = start.front().shape(1);
-    std::vector<Eigen::MatrixXd> weights;
-    for (std::size_t i = 0; i < start.size(); ++i) {
-        if (k < 1 || k > widths[i]) {
-            throw py::value_error("networks must share their examples and have at least k units");
-        }
-        weights.push_back(matrix_of(start[i], widths[i], k));
-    }
-    return weights;
-}
-
 ProbabilisticResponseOptions em_options_of(const py::dict& values) {
     ProbabilisticResponseOptions options;
-    options.max_iter = values["max_iter"].cast<int>();
-    options.tol = values["tol"].cast<double>();
-    options.diagonal = values["diagonal"].cast<double>();
+    set_common(values, options);
     options.unit_start = values["unit_start"].cast<bool>();
-    options.n_threads = values["n_threads"].cast<int>();
-    if (options.max_iter < 0 || !(options.tol >= 0.0) || options.n_threads < 1) {
-        throw py::value_error("max_iter and tol must not be negative, n_threads at least 1");
-    }
     return options;
 }
 
 py::tuple em_tuple_of(const ProbabilisticResponseFit& fit, const py::object& response) {
-    py::list weights;
-    for (const Eigen::MatrixXd& w : fit.weights) weights.append(array_of(w));
-    DoubleVector noise(static_cast<py::ssize_t>(fit.noise.size()), fit.noise.data());
-    DoubleVector history(static_cast<py::ssize_t>(fit.log_likelihood.size()),
-                         fit.log_likelihood.data());
-    return py::make_tuple(weights, response, history, fit.converged, noise,
-                          array_of(fit.covariance));
+    return py::make_tuple(list_of(fit.weights), response, array_of(fit.log_likelihood),
+                          fit.converged, array_of(fit.noise), array_of(fit.covariance));
+}
+
+void check_squares(const std::vector<double>& squares, const Widths& widths) {
+    if (squares.size() != widths.size()) {
+        throw py::value_error("squares and networks must be lists of the same length");
+    }
 }
 
 py::tuple probabilistic_response(const std::vector<py::array>& networks, const py::object& means,
                                  const std::vector<double>& squares,
                                  const std::vector<DoubleMatrix>& start,
                                  const py::kwargs& parameters) {
-    const auto mean_list = means.is_none() ? std::vector<py::object>(networks.size(), py::none())
-                                           : means.cast<std::vector<py::object>>();
-    if (mean_list.size() != networks.size() || squares.size() != networks.size()) {
-        throw py::value_error("networks, means and start must be lists of the same length");
-    }
-    std::vector<NetworkView> views;
-    std::vector<Eigen::Index> widths;
-    for (std::size_t i = 0; i < networks.size(); ++i) {
-        views.push_back(network_view_of(networks[i], mean_list[i]));
-        widths.push_back(views[i].n_units);
-        if (views[i].n_examples != views[0].n_examples) {
-            throw py::value_error("networks must share their examples and have at least k units");
-        }
-    }
-    std::vector<Eigen::MatrixXd> weights = start_of(start, widths);
+    const std::vector<NetworkView> views = network_views_of(networks, means);
+    const Widths widths = widths_of(views);
+    check_squares(squares, widths);
+    std::vector<Eigen::MatrixXd> weights = weights_of(start, widths);
     const ProbabilisticResponseOptions options = em_options_of(parameters);
-    DoubleMatrix response(
-        {views[0].n_examples, static_cast<std::ptrdiff_t>(weights.front().cols())});
+    DoubleMatrix response({views.front().n_examples, weights.front().cols()});
     double* const response_data = response.mutable_data();
     ProbabilisticResponseFit fit;
     run_interruptible([&](const StopToken& stop) {
@@ -82,22 +48,14 @@ py::tuple probabilistic_response(const std::vector<py::array>& networks, const p
     return em_tuple_of(fit, response);
 }
 
-py::tuple probabilistic_response_of_products(const DoubleMatrix& products,
-                                             const std::vector<Eigen::Index>& widths,
+py::tuple probabilistic_response_of_products(const DoubleMatrix& products, const Widths& widths,
                                              double n_examples, const std::vector<double>& squares,
                                              const std::vector<DoubleMatrix>& start,
                                              const py::kwargs& parameters) {
-    Eigen::Index n_units = 0;
-    for (const Eigen::Index width : widths) n_units += width;
-    if (squares.size() != widths.size() || products.ndim() != 2 || products.shape(0) != n_units ||
-        products.shape(1) != n_units) {
-        throw py::value_error("products must have one row and one column a unit");
-    }
-    std::vector<Eigen::MatrixXd> weights = start_of(start, widths);
+    const Eigen::MatrixXd values = products_of(products, widths);
+    check_squares(squares, widths);
+    std::vector<Eigen::MatrixXd> weights = weights_of(start, widths);
     const ProbabilisticResponseOptions options = em_options_of(parameters);
-    // Symmetric, so its order does not matter.
-    const Eigen::MatrixXd values =
-        Eigen::Map<const Eigen::MatrixXd>(products.data(), n_units, n_units);
     ProbabilisticResponseFit fit;
     run_interruptible([&](const StopToken& stop) {
         fit = fit_probabilistic_response(values, widths, n_examples, squares, std::move(weights),

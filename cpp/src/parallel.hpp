@@ -53,4 +53,11 @@ void parallel_for(std::ptrdiff_t n_tasks, int n_threads, const StopToken& stop, 
     if (first_error) std::rethrow_exception(first_error);
 }
 
+/// The same for the indices of a container.
+template <class Body>
+void parallel_for_each(std::size_t n_elements, int n_threads, const StopToken& stop, Body&& body) {
+    parallel_for(static_cast<std::ptrdiff_t>(n_elements), n_threads, stop,
+                 [&](std::ptrdiff_t task) { body(static_cast<std::size_t>(task)); });
+}
+
 }  // namespace convergent

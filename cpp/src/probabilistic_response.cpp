@@ -20,6 +20,13 @@ constexpr double kLogTwoPi = 1.8378770664093453;
 constexpr double kLeastNoise = 1e-10;  // over the largest mean square of a network
 constexpr Index kRows = 256;
 
+/// W_i / rho_i^2, of which R is the sum over the networks.
+Weights over_noise(const ProbabilisticResponseFit& fit) {
+    Weights scaled = fit.weights;
+    for (std::size_t i = 0; i < scaled.size(); ++i) scaled[i] /= fit.noise[i];
+    return scaled;
+}
+
 /// Expectation and maximisation with R = sum_i X_i W_i / rho_i^2: the posterior of s has covariance
 /// V = (Sigma^-1 + rho_0 I)^-1, rho_0 = sum_i 1 / rho_i^2, and mean S = R V.
 class Expectation {
@@ -55,12 +62,9 @@ class Expectation {
 
     /// Products X_i^T R, R^T R and V at these parameters; returns their log-likelihood.
     double expect(const ProbabilisticResponseFit& fit) {
-        sum_.clear();
-        for (std::size_t i = 0; i < widths_.size(); ++i) {
-            sum_.add(i, fit.weights[i] / fit.noise[i], options_.n_threads, stop_);
-        }
+        sum_.set(over_noise(fit), options_.n_threads, stop_);
         std::vector<MatrixXd> squares(widths_.size());
-        for_networks([&](std::size_t i) {
+        parallel_for_each(widths_.size(), options_.n_threads, stop_, [&](std::size_t i) {
             sum_.against(i, products_[i], stop_);
             squares[i] = fit.weights[i].transpose() * products_[i] / fit.noise[i];
         });
@@ -84,7 +88,7 @@ class Expectation {
         const MatrixXd square = posterior_ * response_square_ * posterior_;
         const MatrixXd moment = n_examples_ * posterior_ + 0.5 * (square + square.transpose());
         const double trace = moment.trace();
-        for_networks([&](std::size_t i) {
+        parallel_for_each(widths_.size(), options_.n_threads, stop_, [&](std::size_t i) {
             const MatrixXd product = products_[i] * posterior_;  // X_i^T S
             MatrixXd tilted = product;
             tilted.diagonal().array() += options_.diagonal;
@@ -100,12 +104,6 @@ class Expectation {
     const MatrixXd& posterior() const { return posterior_; }
 
  private:
-    template <class Body>
-    void for_networks(const Body& body) const {
-        parallel_for(static_cast<Index>(widths_.size()), options_.n_threads, stop_,
-                     [&](Index task) { body(static_cast<std::size_t>(task)); });
-    }
-
     /// V = L K^-1 L^T with Sigma = L L^T and K = I + rho_0 L^T L, whose least eigenvalue is at
     /// least 1; returns log det(I + rho_0 Sigma).
     double set_posterior(const MatrixXd& covariance, double precision) {
@@ -186,10 +184,7 @@ ProbabilisticResponseFit fit_probabilistic_response(const std::vector<NetworkVie
     const MatrixXd posterior = iterate(expectation, options, fit, last);
 
     ResponseOnExamples<double> sum(networks, response, k, 1.0, options.n_threads, stop);
-    sum.clear();
-    for (std::size_t i = 0; i < networks.size(); ++i) {
-        sum.add(i, last.weights[i] / last.noise[i], options.n_threads, stop);
-    }
+    sum.set(over_noise(last), options.n_threads, stop);
     Eigen::Map<RowMatrix> shared(response, networks.front().n_examples, k);
     parallel_for((shared.rows() + kRows - 1) / kRows, options.n_threads, stop, [&](Index task) {
         const Index count = std::min(kRows, shared.rows() - task * kRows);

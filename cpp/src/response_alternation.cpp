@@ -9,23 +9,13 @@
 namespace convergent {
 namespace {
 
-using Eigen::Index;
-using Eigen::MatrixXd;
-
-template <class Body>
-void for_networks(std::size_t n_networks, int n_threads, const StopToken& stop, const Body& body) {
-    parallel_for(static_cast<Index>(n_networks), n_threads, stop,
-                 [&](Index task) { body(static_cast<std::size_t>(task)); });
-}
-
 /// products[i] = X_i^T S with S = mean_i X_i W_i; returns the objective of (S, W), which is
 /// sum_i |X_i|^2 - N |S|^2 for this S.
 double apply(ResponseSum<double>& sum, const Weights& weights, double total, int n_threads,
              const StopToken& stop, Weights& products) {
-    sum.clear();
-    for (std::size_t i = 0; i < weights.size(); ++i) sum.add(i, weights[i], n_threads, stop);
+    sum.set(weights, n_threads, stop);
     std::vector<double> overlap(weights.size());
-    for_networks(weights.size(), n_threads, stop, [&](std::size_t i) {
+    parallel_for_each(weights.size(), n_threads, stop, [&](std::size_t i) {
         sum.against(i, products[i], stop);
         products[i] /= static_cast<double>(weights.size());
         overlap[i] = products[i].cwiseProduct(weights[i]).sum();
@@ -44,7 +34,7 @@ void alternate(ResponseSum<double>& sum, const SharedResponseOptions& options, d
     fit.objective_history.push_back(objective);
     int n_quiet = 0;
     for (int iteration = 0; iteration < options.max_iter && n_quiet < 2; ++iteration) {
-        for_networks(products.size(), options.n_threads, stop, [&](std::size_t i) {
+        parallel_for_each(products.size(), options.n_threads, stop, [&](std::size_t i) {
             products[i].diagonal().array() += options.diagonal;
             fit.weights[i] = polar_factor(products[i], fit.weights[i], stop);
         });

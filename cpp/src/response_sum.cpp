@@ -221,8 +221,7 @@ void ResponseOnProducts<Scalar>::against(std::size_t network, Dense<Scalar>& out
 template <class Scalar>
 double ResponseOnProducts<Scalar>::norm(int n_threads, const StopToken& stop) const {
     std::vector<double> norms(offsets_.size() - 1);
-    parallel_for(static_cast<Index>(norms.size()), n_threads, stop, [&](Index task) {
-        const auto network = static_cast<std::size_t>(task);
+    parallel_for_each(norms.size(), n_threads, stop, [&](std::size_t network) {
         Dense<Scalar> product;
         against(network, product, stop);
         norms[network] =
@@ -297,8 +296,7 @@ double ResponseOnProducts<Scalar>::step(const Step<Scalar>& step, const std::fun
 std::vector<double> squared_norms(const std::vector<NetworkView>& networks, int n_threads,
                                   const StopToken& stop) {
     std::vector<double> norms(networks.size());
-    parallel_for(static_cast<Index>(networks.size()), n_threads, stop, [&](Index task) {
-        const auto i = static_cast<std::size_t>(task);
+    parallel_for_each(networks.size(), n_threads, stop, [&](std::size_t i) {
         RowMatrix block;
         double sum = 0.0;
         for (Index first = 0; first < networks[i].n_examples; first += kBlockExamples) {

@@ -41,6 +41,11 @@ class ResponseSum {
     /// R += X_i W. At most once for each network between two calls of clear.
     virtual void add(std::size_t network, const Dense<Scalar>& weights, int n_threads,
                      const StopToken& stop) = 0;
+    /// R = sum_i X_i W_i of all networks.
+    void set(const WeightsOf<Scalar>& weights, int n_threads, const StopToken& stop) {
+        clear();
+        for (std::size_t i = 0; i < weights.size(); ++i) add(i, weights[i], n_threads, stop);
+    }
     /// out = X_i^T R, (n_units_i, k). Safe to call for several networks at once.
     virtual void against(std::size_t network, Dense<Scalar>& out, const StopToken& stop) const = 0;
 

@@ -50,15 +50,9 @@ Sweeps<Scalar>::Sweeps(ResponseSum<Scalar>& sum, std::vector<Index> widths, Inde
       reach_(kFirstReach) {}
 
 template <class Scalar>
-void Sweeps<Scalar>::add_all(const WeightsOf<Scalar>& weights) {
-    sum_.clear();
-    for (std::size_t i = 0; i < weights.size(); ++i) sum_.add(i, weights[i], n_threads_, stop_);
-}
-
-template <class Scalar>
 void Sweeps<Scalar>::start_at(const WeightsOf<Scalar>& weights) {
     weights_ = weights;
-    add_all(weights_);
+    sum_.set(weights_, n_threads_, stop_);
     norm_ = sum_.norm(n_threads_, stop_);
     sum_.product(0, weights_.front(), product_, stop_);
 }
@@ -89,14 +83,11 @@ void Sweeps<Scalar>::start_spectrally(const WeightsOf<Scalar>& anchors) {
     WeightsOf<Scalar> directions = anchors;
     for (int round = 0; round < kSpectralRounds; ++round) {
         orthonormalise(directions);
-        add_all(directions);
-        parallel_for(static_cast<Index>(directions.size()), n_threads_, stop_, [&](Index task) {
-            const auto i = static_cast<std::size_t>(task);
-            sum_.against(i, directions[i], stop_);
-        });
+        sum_.set(directions, n_threads_, stop_);
+        parallel_for_each(directions.size(), n_threads_, stop_,
+                          [&](std::size_t i) { sum_.against(i, directions[i], stop_); });
     }
-    parallel_for(static_cast<Index>(directions.size()), n_threads_, stop_, [&](Index task) {
-        const auto i = static_cast<std::size_t>(task);
+    parallel_for_each(directions.size(), n_threads_, stop_, [&](std::size_t i) {
         directions[i] = polar_[i](directions[i], anchors[i], stop_);
     });
     start_at(directions);

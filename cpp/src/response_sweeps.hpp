@@ -38,7 +38,6 @@ class Sweeps {
  private:
     template <class Work>
     void step(std::size_t network, const Work& work);
-    void add_all(const WeightsOf<Scalar>& weights);
     void align(std::size_t network, const Dense<Scalar>& before);
 
     ResponseSum<Scalar>& sum_;

@@ -123,7 +123,7 @@ bool fit_by_sweeps(const ResponseProblem& problem, const SharedResponseOptions& 
                    const std::vector<ResponseStarts>& starts, double* response,
                    SharedResponseFit& fit) {
     const int n_threads = problem.n_threads;
-    ResponseStarts from = starts.front();
+    Weights close;
     std::vector<double>& history = fit.objective_history;
     int n_quiet = 0;
     const bool single = worth_single(problem, options);
@@ -135,7 +135,7 @@ bool fit_by_sweeps(const ResponseProblem& problem, const SharedResponseOptions& 
         const double scale = 1.0 / (problem.factor * problem.factor);
         history.push_back(problem.objective(sweeps.norm() * scale));
         run(problem, options, sweeps, scale, stage.on_examples(), n_quiet, history);
-        from = {ResponseStart::kGiven, widened(sweeps.weights())};
+        close = widened(sweeps.weights());
         n_quiet = std::min(n_quiet, 1);  // the last word is double's
     }
     const bool is_close = single && options.tol >= kLeastInSingle;
@@ -144,7 +144,7 @@ bool fit_by_sweeps(const ResponseProblem& problem, const SharedResponseOptions& 
     ResponseStage<double> stage(problem, 1.0, expected, response);
     Sweeps<double> sweeps(stage.sum(), problem.widths, problem.k, n_threads, problem.stop);
     if (single) {
-        begin(sweeps, from);
+        sweeps.start_at(close);
         settle(history, problem.objective(sweeps.norm()));
     } else {
         fit.start = begin_at_best(sweeps, starts);
@@ -204,10 +204,7 @@ SharedResponseFit fit_shared_response(const std::vector<NetworkView>& networks,
     Eigen::Map<RowMatrix> shared(response, networks.front().n_examples, k);
     if (!fit_weights(problem, options, starts, response, fit)) {
         ResponseOnExamples<double> sum(networks, response, k, 1.0, options.n_threads, stop);
-        sum.clear();
-        for (std::size_t i = 0; i < networks.size(); ++i) {
-            sum.add(i, fit.weights[i], options.n_threads, stop);
-        }
+        sum.set(fit.weights, options.n_threads, stop);
     }
     shared /= static_cast<double>(networks.size());
     return fit;

@@ -53,7 +53,8 @@ struct SharedResponseFit {
 /// with options.accelerate). response: S of the last weights, (n_examples, k), row-major,
 /// overwritten; must not alias the networks. The iterations work on the cross-products X_i^T X_j or
 /// on the examples, whichever is less work; the products are kept only while they take no more room
-/// than the activations in double, or 64 MiB. Same bits for every n_threads.
+/// than the activations in double, or 64 MiB. Sweeps on the examples in single precision copy
+/// these. Same bits for every n_threads.
 SharedResponseFit fit_shared_response(const std::vector<NetworkView>& networks,
                                       const std::vector<ResponseStarts>& starts, double* response,
                                       const SharedResponseOptions& options, const StopToken& stop);
