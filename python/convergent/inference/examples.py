@@ -12,10 +12,8 @@ from convergent import _validate
 from convergent.inference.interval import (
     Interval,
     check_settings,
-    expanded_tails,
+    interval_of_resamples,
     no_width,
-    quantiles,
-    tails,
 )
 from convergent.inference.resampling import Progress, check_statistic, each_resample, finite
 
@@ -147,15 +145,13 @@ def bootstrap_examples(
     )
     if np.ptp(resamples) == 0.0 and resamples[0] == estimate:
         return no_width(estimate, level, "examples")
-    weights = np.ones(n_resamples)
-    ends = tails(level)
     if method == "expanded" and draw == "halves":
         resamples -= 2.0 * (resamples.mean() - estimate)
-    elif method == "expanded":
-        n_free = len(rows[0]) - len(members) + 1
-        ends = expanded_tails(resamples, weights, estimate, n_free, level)
-    low, high = quantiles(resamples, weights, *ends)
-    return Interval(estimate, low, high, level, n_resamples, "examples")
+        method = "percentile"
+    n_free = len(rows[0]) - len(members) + 1
+    return interval_of_resamples(
+        resamples, np.ones(n_resamples), estimate, n_free, level, method, "examples"
+    )
 
 
 def _with_copies(members: list[Indices], rng: np.random.Generator) -> Indices:

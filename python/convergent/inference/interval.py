@@ -100,6 +100,23 @@ def tails(level: float) -> tuple[float, float]:
     return 0.5 - 0.5 * level, 0.5 + 0.5 * level
 
 
+def interval_of_resamples(
+    resamples: Doubles,
+    weights: Doubles,
+    estimate: float,
+    n_independent: int,
+    level: float,
+    method: str,
+    resampled: str,
+) -> Interval:
+    """Return the interval between two quantiles of resamples: "percentile", or "expanded" for few values."""
+    ends = tails(level)
+    if method == "expanded":
+        ends = expanded_tails(resamples, weights, estimate, n_independent, level)
+    low, high = quantiles(resamples, weights, *ends)
+    return Interval(estimate, low, high, level, len(resamples), resampled)
+
+
 def expanded_tails(
     resamples: Doubles, weights: Doubles, estimate: float, n_independent: int, level: float
 ) -> tuple[float, float]:

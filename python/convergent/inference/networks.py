@@ -13,12 +13,11 @@ from convergent.inference.interval import (
     Doubles,
     Interval,
     check_settings,
+    interval_of_resamples,
     no_width,
-    quantiles,
-    tails,
 )
 from convergent.inference.resampling import Progress, check_statistic, each_resample, finite
-from convergent.inference.studentised import influence_error, student, studentised
+from convergent.inference.studentised import influence_error, interval_of_influence
 
 METHODS = ("studentised", "t", "percentile")
 
@@ -109,8 +108,9 @@ def bootstrap_networks(
             what="resample",
             title="resamples",
         )
-        low, high = quantiles(resamples, np.ones(n_resamples), *tails(level))
-        return Interval(estimate, low, high, level, n_resamples, "networks")
+        return interval_of_resamples(
+            resamples, np.ones(n_resamples), estimate, n, level, method, "networks"
+        )
     without = calls(
         lambda k, _: statistic(arrays[:k] + arrays[k + 1 :]),
         n,
@@ -137,10 +137,9 @@ def interval_of_left_out(
     error = influence_error(influence)
     if np.ptp(without) == 0.0:
         return no_width(estimate, level, "networks")
-    if method == "t":
-        return Interval(estimate, *student(estimate, error, n, level), level, 0, "networks")
-    low, high, n_drawn = studentised(estimate, influence, error, level, n_resamples, seed)
-    return Interval(estimate, low, high, level, n_drawn, "networks")
+    return interval_of_influence(
+        estimate, influence, error, level, n_resamples, seed, method, "networks"
+    )
 
 
 def _some_networks(n: int, rng: np.random.Generator) -> list[int]:

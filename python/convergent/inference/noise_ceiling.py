@@ -8,13 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from convergent import _validate
 from convergent.inference.interval import Doubles
-from convergent.measures.rsm import rsm
-
-KINDS = ("cosine", "pearson", "precomputed")
-_ROUNDING = 16.0 * np.finfo(np.float64).eps
-"""Similarities that differ by no more than this are the same."""
+from convergent.measures.rsm import rsm_patterns, standardised
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,18 +96,12 @@ def noise_ceiling(
     >>> cv.noise_ceiling([signal + 0.5 * rng.standard_normal((9, 4)) for _ in range(5)])
     NoiseCeiling(0.4303 to 0.6568, linear)
     """
-    _validate.choice(kind, "kind", KINDS)
-    _validate.choice(method, "method", ("linear", "rank"))
-    _validate.choice(entries, "entries", ("lower", "all"))
-    matrices = _validate.activation_list(networks, "networks")
-    patterns = np.stack(
-        [_pattern(m if kind == "precomputed" else rsm(m, kind), entries, method) for m in matrices]
-    )
+    patterns = rsm_patterns(networks, kind, method, entries)
     if method == "linear":
         return ceiling_of_correlations(patterns @ patterns.T)
     total = patterns.sum(axis=0)
-    upper = [float(pattern @ _direction(total, method)) for pattern in patterns]
-    lower = [float(pattern @ _direction(total - pattern, method)) for pattern in patterns]
+    upper = [float(pattern @ standardised(total, method)) for pattern in patterns]
+    lower = [float(pattern @ standardised(total - pattern, method)) for pattern in patterns]
     return _ceiling(np.array(lower), np.array(upper), method)
 
 
@@ -137,33 +126,3 @@ def ceiling_of_correlations(correlations: Doubles) -> NoiseCeiling:
 def _ceiling(lower: Doubles, upper: Doubles, method: str) -> NoiseCeiling:
     lower, upper = np.clip(lower, -1.0, 1.0), np.clip(upper, -1.0, 1.0)
     return NoiseCeiling(float(lower.mean()), float(upper.mean()), lower, upper, method)
-
-
-def _pattern(similarities: Any, entries: str, method: str) -> Doubles:
-    """Return the entries to compare, as a direction."""
-    if similarities.shape[0] != similarities.shape[1]:
-        raise ValueError(f"similarity matrices must be square, got shape {similarities.shape}")
-    lower = np.tril_indices(len(similarities), -1)
-    chosen = similarities[lower] if entries == "lower" else similarities.ravel()
-    if chosen.size < 2:
-        raise ValueError(
-            f"similarity matrices must have at least two entries to compare, got {chosen.size} "
-            f"in shape {similarities.shape}"
-        )
-    return _direction(chosen.astype(np.float64), method)
-
-
-def _direction(values: Doubles, method: str) -> Doubles:
-    """Return values (or their ranks) centred and of length one; zeros if they vary by rounding only."""
-    largest = float(np.abs(values).max())
-    if np.ptp(values) <= _ROUNDING * largest:
-        return np.zeros_like(values)
-    if method == "rank":
-        from scipy.stats import rankdata
-
-        values = rankdata(values)
-        largest = float(values.max())
-    centred: Doubles = values / largest
-    centred = centred - centred.mean()
-    direction: Doubles = centred / np.linalg.norm(centred)
-    return direction

@@ -12,14 +12,12 @@ from convergent.inference.interval import (
     Doubles,
     Interval,
     check_settings,
-    expanded_tails,
+    interval_of_resamples,
     no_width,
-    quantiles,
-    tails,
 )
 from convergent.inference.pair_effects import pair_error, pair_influence
 from convergent.inference.resampling import resample_all
-from convergent.inference.studentised import student, studentised
+from convergent.inference.studentised import interval_of_influence
 from convergent.inference.values import METHODS, interval_of_values
 
 OVER = ("networks", "pairs")
@@ -121,10 +119,9 @@ def bootstrap_pairs(
     if method in ("studentised", "t"):
         influence = pair_influence(values, valid)
         error = pair_error(values, valid, influence)
-        if method == "t":
-            return Interval(estimate, *student(estimate, error, n, level), level, 0, over)
-        low, high, n_drawn = studentised(estimate, influence, error, level, n_resamples, seed)
-        return Interval(estimate, low, high, level, n_drawn, over)
+        return interval_of_influence(
+            estimate, influence, error, level, n_resamples, seed, method, over
+        )
     counted = valid.astype(np.float64)
 
     def of_counts(counts: Doubles) -> Doubles:
@@ -136,11 +133,7 @@ def bootstrap_pairs(
         return mean
 
     resamples, weights = resample_all(of_counts, n, n_resamples, seed)
-    ends = tails(level)
-    if method == "expanded":
-        ends = expanded_tails(resamples, weights, estimate, n, level)
-    low, high = quantiles(resamples, weights, *ends)
-    return Interval(estimate, low, high, level, len(resamples), over)
+    return interval_of_resamples(resamples, weights, estimate, n, level, method, over)
 
 
 def _pair_matrix(matrix: Any) -> tuple[Doubles, NDArray[np.bool_]]:

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from convergent.inference.interval import Doubles, quantiles, tails
+from convergent.inference.interval import Doubles, Interval, quantiles, tails
 from convergent.inference.resampling import resample_counts
 
 POOLED = 0.1
 """Share of the data's own variance in that of a resample."""
+
+
+def interval_of_influence(
+    estimate: float,
+    influence: Doubles,
+    error: float,
+    level: float,
+    n_resamples: int,
+    seed: int,
+    method: str,
+    resampled: str,
+) -> Interval:
+    """Return the interval that ``method="t"`` or ``"studentised"`` makes of influences and a standard error."""
+    if method == "t":
+        ends = student(estimate, error, len(influence), level)
+        return Interval(estimate, *ends, level, 0, resampled)
+    low, high, n_drawn = studentised(estimate, influence, error, level, n_resamples, seed)
+    return Interval(estimate, low, high, level, n_drawn, resampled)
 
 
 def student(estimate: float, error: float, n_independent: int, level: float) -> tuple[float, float]:

@@ -11,13 +11,11 @@ from convergent.inference.interval import (
     Doubles,
     Interval,
     check_settings,
-    expanded_tails,
+    interval_of_resamples,
     no_width,
-    quantiles,
-    tails,
 )
 from convergent.inference.resampling import resample_all
-from convergent.inference.studentised import influence_error, student, studentised
+from convergent.inference.studentised import influence_error, interval_of_influence
 
 METHODS = ("studentised", "t", "expanded", "percentile")
 STATISTICS = ("mean", "median")
@@ -123,22 +121,15 @@ def interval_of_values(
     if method in ("studentised", "t"):
         influence = array - estimate
         error = influence_error(influence)
-        if method == "t":
-            return Interval(
-                estimate, *student(estimate, error, array.size, level), level, 0, resampled
-            )
-        low, high, n = studentised(estimate, influence, error, level, n_resamples, seed)
-        return Interval(estimate, low, high, level, n, resampled)
+        return interval_of_influence(
+            estimate, influence, error, level, n_resamples, seed, method, resampled
+        )
     ordered = np.sort(array)
     of_counts = _mean if statistic == "mean" else _median
     resamples, weights = resample_all(
         lambda counts: of_counts(ordered, counts), array.size, n_resamples, seed
     )
-    ends = tails(level)
-    if method == "expanded":
-        ends = expanded_tails(resamples, weights, estimate, array.size, level)
-    low, high = quantiles(resamples, weights, *ends)
-    return Interval(estimate, low, high, level, len(resamples), resampled)
+    return interval_of_resamples(resamples, weights, estimate, array.size, level, method, resampled)
 
 
 def _mean(ordered: Doubles, counts: Doubles) -> Doubles:

@@ -35,22 +35,15 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class CentredRows:
-    """Activations divided by a number, without the mean of each unit.
+class NetworkRows:
+    """What rows are made of activations that are read in blocks, never converted as a whole.
 
     Attributes
     ----------
     network : array of float, shape (n_examples, n_units)
-        Read in blocks, never converted as a whole.
-    mean : array of float64, shape (n_units,)
-        Of the divided activations; zeros where they are not centred.
-    scale : float
-        What they are divided by: 1 for ordinary activations.
     """
 
     network: Floats
-    mean: Matrix
-    scale: float
 
     @property
     def n_examples(self) -> int:
@@ -61,6 +54,22 @@ class CentredRows:
     def width(self) -> int:
         """Number of units."""
         return int(self.network.shape[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CentredRows(NetworkRows):
+    """Activations divided by a number, without the mean of each unit.
+
+    Attributes
+    ----------
+    mean : array of float64, shape (n_units,)
+        Of the divided activations; zeros where they are not centred.
+    scale : float
+        What they are divided by: 1 for ordinary activations.
+    """
+
+    mean: Matrix
+    scale: float
 
     def rows(self, start: int, stop: int) -> Matrix:
         """Return some examples of every unit."""

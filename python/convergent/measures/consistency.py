@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convergent import _validate
-from convergent.measures.rsm import KINDS, compared_entries, rsm, standardised
+from convergent.measures.rsm import rsm_patterns
 from convergent.measures.shared_space import Matrix
 
 
@@ -105,18 +104,7 @@ def consistency_matrix(
     >>> cv.consistency_matrix([x, x[:, ::-1]]).round(12).tolist()
     [[1.0, 1.0], [1.0, 1.0]]
     """
-    _validate.choice(kind, "kind", (*KINDS, "precomputed"))
-    _validate.choice(method, "method", ("linear", "rank"))
-    _validate.choice(entries, "entries", ("lower", "all"))
-    matrices = _validate.activation_list(networks, "networks")
-    patterns = np.stack(
-        [
-            standardised(
-                compared_entries(m if kind == "precomputed" else rsm(m, kind), entries), method
-            )
-            for m in matrices
-        ]
-    )
+    patterns = rsm_patterns(networks, kind, method, entries)
     correlations: Matrix = np.clip(patterns @ patterns.T, -1.0, 1.0)
     np.fill_diagonal(correlations, patterns.any(axis=1))
     return correlations

@@ -21,6 +21,7 @@ class ResponseData:
 
     def __init__(self, activations: Sequence[Any] | Moments, n_threads: int) -> None:
         self._n_threads = n_threads
+        self._kept: dict[bool, Matrix] = {}
         self._moments = activations if isinstance(activations, Moments) else None
         if isinstance(activations, Moments):
             self.widths = activations.widths
@@ -38,7 +39,7 @@ class ResponseData:
         if self._moments is None:
             means = self.means if center else None
             return _core.kernels.shared_response(self._networks, means, starts, **settings)
-        products = all_products(self._moments, center)
+        products = self._products(center)
         return _core.kernels.shared_response_of_products(products, self.widths, starts, **settings)
 
     def probabilistic(
@@ -54,10 +55,17 @@ class ResponseData:
             return _core.kernels.probabilistic_response(
                 self._networks, means, squares, start, **settings
             )
-        products = all_products(self._moments, center)
+        products = self._products(center)
         return _core.kernels.probabilistic_response_of_products(
             products, self.widths, float(self.n_examples), squares, start, **settings
         )
+
+    def _products(self, center: bool) -> Matrix:
+        """Return the cross-products of all units, which a start and the iterations share."""
+        assert self._moments is not None
+        if center not in self._kept:
+            self._kept[center] = all_products(self._moments, center)
+        return self._kept[center]
 
     def _squares(self, center: bool) -> list[float]:
         """Return each network's sum of squares, of centred units if `center`."""

@@ -306,6 +306,26 @@ def standardised(values: Matrix, method: str) -> Matrix:
     return centred / float(np.linalg.norm(centred))
 
 
+def rsm_patterns(networks: Sequence[Any], kind: str, method: str, entries: str) -> Matrix:
+    """Return the entries of each network's RSM to compare, standardised: one row a network.
+
+    Their inner products are the correlations of `rsm_agreement`. With ``kind="precomputed"`` the
+    networks are RSMs.
+    """
+    _validate.choice(kind, "kind", (*KINDS, "precomputed"))
+    _validate.choice(method, "method", ("linear", "rank"))
+    _validate.choice(entries, "entries", ("lower", "all"))
+    matrices = _validate.activation_list(networks, "networks")
+    return np.stack(
+        [
+            standardised(
+                compared_entries(m if kind == "precomputed" else rsm(m, kind), entries), method
+            )
+            for m in matrices
+        ]
+    )
+
+
 def _explained_share(
     network: Floats, shared: Matrix, weights: Matrix, mean: Matrix, index: int
 ) -> float:

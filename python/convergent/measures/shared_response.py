@@ -99,8 +99,9 @@ class SharedResponseModel(Estimator):
     Dead and duplicated units, and more features than the data have rank, are allowed: the weights
     are orthonormal all the same, undetermined directions follow the start.
     Memory: the shared response, and either the cross-products of all units (never more than the
-    activations take in float64, or 64 MiB) or blocks of 256 examples. The activations are not
-    copied. The same seed gives the same bits with any number of threads.
+    activations take in float64, or 64 MiB) or blocks of 256 examples. Large activations that are
+    read in every iteration are copied to float32 for all but the last iterations, unless
+    ``extrapolate=False``. The same seed gives the same bits with any number of threads.
 
     References
     ----------
@@ -215,10 +216,8 @@ class SharedResponseModel(Estimator):
         if len(starts) > 1 or starts[0][0] in ("sequential", "spectral"):
             settings = {**self._sweep_settings(), "max_iter": 0, "accelerate": True}
             weights, *_, best = data.deterministic(center, starts, **settings)
-        settings = self._sweep_settings()
-        kept = {name: settings[name] for name in ("max_iter", "tol", "diagonal")}
-        kept["unit_start"] = is_brainiak
-        return data.probabilistic(center and not is_brainiak, center, weights, **kept), best
+        settings = {**self._common_settings(), "unit_start": is_brainiak}
+        return data.probabilistic(center and not is_brainiak, center, weights, **settings), best
 
     def transform(self, activations: Sequence[Any]) -> list[Matrix]:
         """Return each network's activations in the shared space, ``(X_i - mean_i) W_i``.
@@ -329,10 +328,10 @@ class SharedResponseModel(Estimator):
             raise ValueError(
                 f"`x_new` must have at least `n_features` = {k} units, got {network.shape[1]}"
             )
-        n_threads = _validate.thread_count(self.n_threads)
-        means = _core.kernels.unit_summary(network, None, n_threads)[2]
-        if not self._centres:
-            means = np.zeros(network.shape[1])
+        means = np.zeros(network.shape[1])
+        if self._centres:
+            n_threads = _validate.thread_count(self.n_threads)
+            means = _core.kernels.unit_summary(network, None, n_threads)[2]
         anchor = random_weights(np.random.default_rng(self.seed), network.shape[1], k)
         weights: Matrix = _core.kernels.align_to_response(
             network,
@@ -353,18 +352,16 @@ class SharedResponseModel(Estimator):
     def _centres(self) -> bool:
         return bool(self.center) and self.convention == "paper"
 
-    @property
-    def _diagonal(self) -> float:
-        return _BRAINIAK_DIAGONAL if self.convention == "brainiak" else 0.0
-
-    def _sweep_settings(self) -> dict[str, Any]:
+    def _common_settings(self) -> dict[str, Any]:
         return {
             "max_iter": _validate.integer(self.max_iter, "max_iter", low=0),
             "tol": _validate.real(self.tol, "tol"),
-            "diagonal": self._diagonal,
-            "accelerate": bool(self.extrapolate) and self.convention == "paper",
-            "single": None,
+            "diagonal": _BRAINIAK_DIAGONAL if self.convention == "brainiak" else 0.0,
         }
+
+    def _sweep_settings(self) -> dict[str, Any]:
+        accelerate = bool(self.extrapolate) and self.convention == "paper"
+        return {**self._common_settings(), "accelerate": accelerate, "single": None}
 
     def _check_parameters(self) -> None:
         _validate.choice(self.algorithm, "algorithm", ALGORITHMS)

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from convergent._validate import Floats
-from convergent.measures.centred_rows import row_ranges
+from convergent.measures.centred_rows import NetworkRows, row_ranges
 from convergent.measures.shared_space import Matrix
 
 _ROUNDINGS = 4.0  # that are left of an example without direction, as in `rsm`
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class ExampleDirections:
+class ExampleDirections(NetworkRows):
     """What `rsm` multiplies: examples at length one, those without direction as zeros.
 
     Attributes
     ----------
-    network : array of float, shape (n_examples, n_units)
     centre : array of float64, shape (n_examples, 1), or None
         Mean over the units, of the example over its largest value; None for cosines.
     largest, inverse : array of float64, shape (n_examples, 1)
@@ -29,21 +28,10 @@ class ExampleDirections:
         Mean similarity of two different examples.
     """
 
-    network: Floats
     centre: Matrix | None
     largest: Matrix
     inverse: Matrix
     mean: float
-
-    @property
-    def n_examples(self) -> int:
-        """Number of examples."""
-        return int(self.network.shape[0])
-
-    @property
-    def width(self) -> int:
-        """Number of units."""
-        return int(self.network.shape[1])
 
     def rows(self, start: int, stop: int) -> Matrix:
         """Return some examples at length one."""
