@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +38,11 @@ def simulate_to_files(
         simulate(n_runs, out=root / of.kind, n_threads=n_threads, progress=progress, **of.as_dict())
         for of in settings
     ]
+    rows = chain.from_iterable(simulation.rows() for simulation in found)
+    _storage.write_table(root / "summary.csv", COLUMNS, rows)
     result: dict[str, Any] = {
         "results": [str(root / of.kind / RESULT) for of in settings],
-        "summary": str(_write_summary(found, root / "summary.csv")),
+        "summary": str(root / "summary.csv"),
     }
     figures = _write_figures(found, root)
     if figures:
@@ -55,16 +56,6 @@ def _intervals(simulation: Simulation) -> dict[str, dict[str, float]]:
         interval = simulation.interval(quantity)
         found[quantity] = {"mean": interval.estimate, "low": interval.low, "high": interval.high}
     return found
-
-
-def _write_summary(simulations: Sequence[Simulation], path: Path) -> Path:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for simulation in simulations:
-        writer.writerows(simulation.rows())
-    _storage.write_text(path, text.getvalue())
-    return path
 
 
 def _write_figures(simulations: Sequence[Simulation], root: Path) -> list[Path]:

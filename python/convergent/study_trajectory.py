@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from convergent import _storage
 from convergent.progress import ReportProgress
 from convergent.statistics import Statistics
 from convergent.study.folder import StudyFolder
@@ -36,7 +36,9 @@ def checkpointed_epochs(
     if len(set(ends.values())) > 1:
         raise ValueError(f"the networks must be trained for as many epochs, got {ends}")
     last = next(iter(ends.values()))
-    weights = {name: _digest(paths[last]) for name, paths in checkpoints.items() if last >= 0}
+    weights = {
+        name: _storage.file_digest(paths[last]) for name, paths in checkpoints.items() if last >= 0
+    }
     if weights != source["networks"]:
         raise ValueError(
             f"{folder.statistics} is of other weights than {folder.networks} holds; "
@@ -67,7 +69,7 @@ def _epoch(
         batches = nets.batches(data.test_images, data.test_labels)
         return collected_images(networks, batches, statistics, device, progress)
 
-    return Epoch("\n".join(_digest(path) for path in paths.values()), collect)
+    return Epoch("\n".join(_storage.file_digest(path) for path in paths.values()), collect)
 
 
 def collected_images(
@@ -93,7 +95,3 @@ def collected_images(
         n_top=0,
         progress=progress,
     )
-
-
-def _digest(path: Path) -> str:
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()

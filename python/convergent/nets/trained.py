@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
+from convergent import _storage
 from convergent.nets.recipe import FILE, read_recipe
 from convergent.nets.training import checkpoint_paths, load_network
 
@@ -26,10 +26,7 @@ class TrainedNetworks:
     @property
     def fingerprints(self) -> dict[str, str]:
         """Digest of each network's weights."""
-        return {
-            name: hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-            for name, path in self.checkpoints.items()
-        }
+        return {name: _storage.file_digest(path) for name, path in self.checkpoints.items()}
 
     def load(self) -> dict[str, nn.Module]:
         """Return the networks in evaluation mode."""

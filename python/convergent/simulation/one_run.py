@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convergent import _storage
 from convergent._warnings import ConvergenceWarning
 from convergent.measures.rsm import inter_rsm, rsm, rsm_agreement
 from convergent.measures.shared_response import SharedResponseModel
@@ -35,12 +35,8 @@ class RunActivations:
 
     def digest(self) -> str:
         """Return a text that changes with the arrays."""
-        found = blake2b(digest_size=16)
-        for part in (self.alignment, self.test):
-            found.update(repr(part.shape).encode())
-            found.update(np.ascontiguousarray(part).data)
-        found.update(repr(None if self.labels is None else self.labels.tolist()).encode())
-        return found.hexdigest()
+        labels = repr(None if self.labels is None else self.labels.tolist())
+        return _storage.array_digest(labels, (self.alignment, self.test))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

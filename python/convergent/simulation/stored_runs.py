@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +41,7 @@ def run_file(folder: Path, number: int) -> Path:
 def run_key(settings: SimulationSettings, number: int, given: RunActivations | None) -> str:
     """Return a digest of all that a run depends on."""
     content = [_CONTENTS, settings.as_dict(), number, None if given is None else given.digest()]
-    text = json.dumps(content, sort_keys=True)
-    return blake2b(text.encode(), digest_size=16).hexdigest()
+    return _storage.text_digest(json.dumps(content, sort_keys=True))
 
 
 def store(path: Path, key: str, run: StoredRun) -> None:

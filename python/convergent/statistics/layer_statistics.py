@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,18 +44,12 @@ class LayerStatistics:
 
     def fingerprint(self) -> str:
         """Return a digest of what measures depend on: of everything but `top`."""
-        digest = hashlib.blake2b(
-            repr((self.name, self.networks, self.widths)).encode(), digest_size=16
-        )
         arrays: list[NDArray[Any]] = [*self.rows, *self.images, *self.image_units]
         if self.moments is not None:
             arrays.append(self.moments.mean())
         if self.factor is not None:
             arrays.append(self.factor.triangle())
-        for array in arrays:
-            digest.update(repr((array.shape, array.dtype.str)).encode())
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()
+        return _storage.array_digest(repr((self.name, self.networks, self.widths)), arrays)
 
     def __repr__(self) -> str:
         kept = [

@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import cached_property
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convergent import _storage
 from convergent._warnings import FewExamplesWarning
 from convergent.measures.index_atlas import IndexAtlas, index_atlas
 from convergent.measures.indexes import cka
@@ -91,19 +91,14 @@ class AllLayers:
 
     @cached_property
     def _fingerprint(self) -> str:
-        digest = blake2b(digest_size=16)
-        for layer in self.statistics.layers.values():
-            digest.update(repr((layer.name, layer.networks)).encode())
-            for images in layer.images:
-                digest.update(repr((images.shape, images.dtype.str)).encode())
-                digest.update(np.ascontiguousarray(images).data)
-        return digest.hexdigest()
+        return "\n".join(
+            _storage.array_digest(repr((layer.name, layer.networks)), layer.images)
+            for layer in self.statistics.layers.values()
+        )
 
     def key(self, task: Task) -> str:
         """Return a digest of all that a task's result depends on."""
-        return blake2b(
-            f"{self._fingerprint}\n{task.networks!r}".encode(), digest_size=16
-        ).hexdigest()
+        return _storage.text_digest(f"{self._fingerprint}\n{task.networks!r}")
 
     def atlas(self) -> IndexAtlas:
         """Return linear CKA of every network and layer with every other, layer by layer."""

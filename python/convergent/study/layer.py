@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from hashlib import blake2b
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convergent import _storage
 from convergent.measures.information import BinnedUnits, bin_units
 from convergent.measures.sparse_map import SparseMap, sparse_map
 from convergent.progress import silent
@@ -75,7 +75,7 @@ class Layer:
         parts += [f"{name}={content[name]}" for name in _depends_on(task.measure, self.settings)]
         if task.measure in _CONTENTS:
             parts.append(f"contents={_CONTENTS[task.measure]}")
-        return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+        return _storage.text_digest("\n".join(parts))
 
     @property
     def moments(self) -> Moments:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -179,11 +177,13 @@ class Study:
 
     def write_csv(self, path: str | Path) -> Path:
         """Write the tidy table; needs no pandas."""
-        return _write_table(Path(path), COLUMNS, self.rows())
+        _storage.write_table(path, COLUMNS, self.rows())
+        return Path(path)
 
     def write_intervals(self, path: str | Path, *, level: float = STORED_LEVEL) -> Path:
         """Write the rows of `intervals`; only the headings where there is none."""
-        return _write_table(Path(path), INTERVAL_COLUMNS, self.intervals(level=level))
+        _storage.write_table(path, INTERVAL_COLUMNS, self.intervals(level=level))
+        return Path(path)
 
     def report(self, path: str | Path, **context: Any) -> Path:
         """Write the report as one self-contained HTML page and return its path.
@@ -245,15 +245,6 @@ class Study:
             ) from error
         results = tuple(TaskResult.load(file) for file in files)
         return cls(networks, layers, settings, results, problems)
-
-
-def _write_table(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Path:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    _storage.write_text(path, text.getvalue())
-    return path
 
 
 def _inside(folder: Path, name: str) -> Path:

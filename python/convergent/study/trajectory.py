@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +239,7 @@ class _Work:
 
     def key(self, fingerprint: str) -> str:
         """Return a digest of all that an epoch's result depends on."""
-        return blake2b("\n".join([*self._parts, fingerprint]).encode(), digest_size=16).hexdigest()
+        return _storage.text_digest("\n".join([*self._parts, fingerprint]))
 
     def agreement(self, statistics: Statistics, name: str, epoch: int) -> Scalars:
         """Return how well the networks of an epoch reproduce the similarities at the end."""
