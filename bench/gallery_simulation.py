@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 import convergent as cv
-from convergent.measures.shared_response import ALGORITHMS
 from convergent.report import figures
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,9 +86,6 @@ def print_tables(simulations: Simulations) -> None:
     for kind in KINDS:
         for source in simulations.sources:
             for name, settings in WAYS.items():
-                algorithm = settings.get("algorithm", "probabilistic")
-                if settings.get("convention") == "authors" and algorithm not in ALGORITHMS:
-                    continue
                 print_row(
                     f"{kind}, {source}, {name}", simulations.of(source, kind=kind, **settings)
                 )
@@ -146,7 +142,7 @@ def draw(simulations: Simulations, folder: Path) -> None:
         "rsms_permutation": figures.simulation_rsms(both[1]),
         "noise": figures.simulation_noise(noisy),
     }
-    if "probabilistic" in ALGORITHMS and "reference" in simulations.sources:
+    if "reference" in simulations.sources:
         theirs = [simulations.of("reference", kind=kind, convention="authors") for kind in KINDS]
         drawn["authors"] = figures.simulation_bars(theirs)
     folder.mkdir(parents=True, exist_ok=True)
@@ -170,8 +166,7 @@ def main() -> None:
     if accuracy is not None:
         print(f"test accuracy {accuracy.mean():.4f}, lowest {accuracy.min():.3f}")
     print_tables(simulations)
-    if "probabilistic" in ALGORITHMS:
-        print_remedy(min(arguments.runs, NOISE_RUNS))
+    print_remedy(min(arguments.runs, NOISE_RUNS))
     draw(simulations, arguments.figures)
     print(f"{time.perf_counter() - start:.0f} s")
 
