@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 
 #include <Eigen/Core>
+#include <algorithm>
 #include <vector>
 
 #include "convergent/network_view.hpp"
@@ -15,12 +16,27 @@ using DoubleMatrix = py::array_t<double, py::array::c_style>;
 using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using Widths = std::vector<Eigen::Index>;
 
+/// Copies between matrices of different order in tiles, each of which stays in the cache.
+template <class From, class To>
+void copy_tiled(const From& from, To&& to) {
+    constexpr Eigen::Index kTile = 32;
+    for (Eigen::Index column = 0; column < from.cols(); column += kTile) {
+        const Eigen::Index columns = std::min(kTile, from.cols() - column);
+        for (Eigen::Index row = 0; row < from.rows(); row += kTile) {
+            const Eigen::Index rows = std::min(kTile, from.rows() - row);
+            to.block(row, column, rows, columns) = from.block(row, column, rows, columns);
+        }
+    }
+}
+
 inline Eigen::MatrixXd matrix_of(const DoubleMatrix& values, Eigen::Index rows,
                                  Eigen::Index columns) {
     if (values.ndim() != 2 || values.shape(0) != rows || values.shape(1) != columns) {
         throw py::value_error("weights must be (n_units, k)");
     }
-    return Eigen::Map<const RowMajor>(values.data(), rows, columns);
+    Eigen::MatrixXd matrix(rows, columns);
+    copy_tiled(Eigen::Map<const RowMajor>(values.data(), rows, columns), matrix);
+    return matrix;
 }
 
 /// One matrix (n_units_i, k) a network, with the k of the first.
@@ -77,7 +93,7 @@ void set_common(const py::dict& values, Options& options) {
 
 inline DoubleMatrix array_of(const Eigen::MatrixXd& values) {
     DoubleMatrix out({values.rows(), values.cols()});
-    Eigen::Map<RowMajor>(out.mutable_data(), values.rows(), values.cols()) = values;
+    copy_tiled(values, Eigen::Map<RowMajor>(out.mutable_data(), values.rows(), values.cols()));
     return out;
 }
 

@@ -20,7 +20,7 @@ using Matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
 constexpr Index kTile = 256;
 constexpr Index kSmallTile = 128;  // where there would be too few for the threads
 constexpr Index kFewUnits = 768;
-constexpr Index kStrip = 128;        // examples in one matrix product
+constexpr Index kStrip = 128;        // examples in one matrix product, in double
 constexpr Index kDiagonalStep = 64;  // columns at a time in a tile on the diagonal
 constexpr Index kRowsToRead = 32;    // examples in one task of the conversion
 constexpr Index kBlockBytes = 8 << 20;
@@ -107,8 +107,9 @@ void add_block(const Eigen::Ref<const Matrix<Scalar>>& block, Units rows, Units 
         const Units tile_rows{rows.first + row, std::min(size, rows.count - row)};
         const Units tile_columns{columns.first + column, std::min(size, columns.count - column)};
         auto tile = products.block(row, column, tile_rows.count, tile_columns.count);
-        for (Index first = 0; first < block.cols(); first += kStrip) {
-            const Index count = std::min(kStrip, block.cols() - first);
+        constexpr Index kLength = kStrip * sizeof(double) / sizeof(Scalar);
+        for (Index first = 0; first < block.cols(); first += kLength) {
+            const Index count = std::min(kLength, block.cols() - first);
             add_strip<Scalar>(block.middleCols(first, count), tile_rows, tile_columns, tile);
         }
     });

@@ -1,12 +1,17 @@
 #include "convergent/network_view.hpp"
 
+#include <Eigen/Core>
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <vector>
 
 namespace convergent {
 namespace {
+
+using Eigen::ArrayXd;
+
+constexpr std::ptrdiff_t kRowsTogether = 16;  // examples that stay in the second cache
 
 template <class Scalar>
 double load(const char* address) {
@@ -22,8 +27,11 @@ void read_by_example(const NetworkView& network, const Rectangle& part, const ch
     for (std::ptrdiff_t e = 0; e < part.n_examples; ++e) {
         const char* const row = corner + e * network.example_stride;
         double* const to = out + e * out_stride;
-        if (network.unit_stride == size) {
-            for (std::ptrdiff_t u = 0; u < part.n_units; ++u) to[u] = load<Scalar>(row + u * size);
+        const bool is_aligned = reinterpret_cast<std::uintptr_t>(row) % sizeof(Scalar) == 0;
+        if (network.unit_stride == size && is_aligned) {
+            using Row = Eigen::Array<Scalar, Eigen::Dynamic, 1>;
+            const Eigen::Map<const Row> from(reinterpret_cast<const Scalar*>(row), part.n_units);
+            Eigen::Map<ArrayXd>(to, part.n_units) = from.template cast<double>();
         } else {
             for (std::ptrdiff_t u = 0; u < part.n_units; ++u) {
                 to[u] = load<Scalar>(row + u * network.unit_stride);
@@ -51,26 +59,53 @@ void read_by_unit(const NetworkView& network, const Rectangle& part, const char*
     }
 }
 
+bool lies_by_example(const NetworkView& network) {
+    return std::abs(network.unit_stride) <= std::abs(network.example_stride);
+}
+
 template <class Scalar>
 void read(const NetworkView& network, const Rectangle& part, double* out,
           std::ptrdiff_t out_stride) {
     const char* const corner = static_cast<const char*>(network.values) +
                                part.first_example * network.example_stride +
                                part.first_unit * network.unit_stride;
-    if (std::abs(network.unit_stride) <= std::abs(network.example_stride)) {
+    if (lies_by_example(network)) {
         read_by_example<Scalar>(network, part, corner, out, out_stride);
     } else {
         read_by_unit<Scalar>(network, part, corner, out, out_stride);
     }
 }
 
-/// Calls change(value, unit) for every value that was read.
-template <class Change>
-void for_each_value(const Rectangle& part, double* out, std::ptrdiff_t out_stride,
-                    const Change& change) {
-    for (std::ptrdiff_t e = 0; e < part.n_examples; ++e) {
-        double* const row = out + e * out_stride;
-        for (std::ptrdiff_t u = 0; u < part.n_units; ++u) change(row[u], u);
+/// (row * scales - means) - rests of an example, in place.
+void shift_row(const NetworkView& network, const Rectangle& part, Eigen::Map<ArrayXd> row) {
+    const auto of_units = [&](const double* values) {
+        return Eigen::Map<const ArrayXd>(values + part.first_unit, part.n_units);
+    };
+    if (network.scales != nullptr) row *= of_units(network.scales);
+    if (network.means != nullptr) row -= of_units(network.means);
+    if (network.rests != nullptr) row -= of_units(network.rests);
+}
+
+/// Reads some examples, and calls work(example, row) for each, while it is in a cache where it was
+/// read by itself.
+template <class Work>
+void for_each_row(const NetworkView& network, const Rectangle& part, double* out,
+                  std::ptrdiff_t out_stride, const Work& work) {
+    const std::ptrdiff_t most = lies_by_example(network) ? kRowsTogether : part.n_examples;
+    for (std::ptrdiff_t first = 0; first < part.n_examples; first += most) {
+        const std::ptrdiff_t count = std::min(most, part.n_examples - first);
+        const Rectangle rows{part.first_example + first, count, part.first_unit, part.n_units};
+        double* const to = out + first * out_stride;
+        if (network.is_single) {
+            read<float>(network, rows, to, out_stride);
+        } else {
+            read<double>(network, rows, to, out_stride);
+        }
+        for (std::ptrdiff_t e = 0; e < count; ++e) {
+            Eigen::Map<ArrayXd> row(to + e * out_stride, part.n_units);
+            shift_row(network, part, row);
+            work(first + e, row);
+        }
     }
 }
 
@@ -82,48 +117,31 @@ void read_rectangle(const NetworkView& network, const Rectangle& part, double* o
 
 void read_rectangle(const NetworkView& network, const Rectangle& part, double* out,
                     std::ptrdiff_t out_stride) {
-    if (network.is_single) {
-        read<float>(network, part, out, out_stride);
-    } else {
-        read<double>(network, part, out, out_stride);
-    }
-    if (network.scales != nullptr) {
-        const double* const scales = network.scales + part.first_unit;
-        for_each_value(part, out, out_stride, [=](double& value, auto u) { value *= scales[u]; });
-    }
-    if (network.means != nullptr) {
-        const double* const means = network.means + part.first_unit;
-        for_each_value(part, out, out_stride, [=](double& value, auto u) { value -= means[u]; });
-    }
-    if (network.rests != nullptr) {
-        const double* const rests = network.rests + part.first_unit;
-        for_each_value(part, out, out_stride, [=](double& value, auto u) { value -= rests[u]; });
-    }
+    for_each_row(network, part, out, out_stride, [](std::ptrdiff_t, const auto&) {});
 }
 
-void read_rectangle(const NetworkView& network, const Rectangle& part, double factor, float* out,
-                    std::ptrdiff_t out_stride) {
-    constexpr std::ptrdiff_t kExamples = 16;  // a strip that stays in the first caches
-    std::vector<double> strip(static_cast<std::size_t>(kExamples * part.n_units));
-    for (std::ptrdiff_t first = 0; first < part.n_examples; first += kExamples) {
-        const std::ptrdiff_t count = std::min(kExamples, part.n_examples - first);
-        read_rectangle(network, {part.first_example + first, count, part.first_unit, part.n_units},
-                       strip.data());
-        for (std::ptrdiff_t e = 0; e < count; ++e) {
-            const double* const from = strip.data() + e * part.n_units;
-            float* const to = out + (first + e) * out_stride;
-            for (std::ptrdiff_t u = 0; u < part.n_units; ++u) {
-                to[u] = static_cast<float>(from[u] * factor);
-            }
-        }
+double read_rectangle(const NetworkView& network, const Rectangle& part, double factor, float* out,
+                      std::ptrdiff_t out_stride) {
+    ArrayXd strip(kRowsTogether * part.n_units);
+    double squares = 0.0;
+    for (std::ptrdiff_t first = 0; first < part.n_examples; first += kRowsTogether) {
+        const std::ptrdiff_t count = std::min(kRowsTogether, part.n_examples - first);
+        const Rectangle rows{part.first_example + first, count, part.first_unit, part.n_units};
+        for_each_row(network, rows, strip.data(), part.n_units,
+                     [&](std::ptrdiff_t e, const Eigen::Map<ArrayXd>& row) {
+                         Eigen::Map<Eigen::ArrayXf> to(out + (first + e) * out_stride,
+                                                       part.n_units);
+                         squares += row.square().sum();
+                         to = (row * factor).cast<float>();
+                     });
     }
+    return squares;
 }
 
 void read_rectangle(const NetworkView& network, const Rectangle& part, double factor, double* out,
                     std::ptrdiff_t out_stride) {
-    read_rectangle(network, part, out, out_stride);
-    if (factor == 1.0) return;
-    for_each_value(part, out, out_stride, [=](double& value, auto) { value *= factor; });
+    for_each_row(network, part, out, out_stride,
+                 [=](std::ptrdiff_t, Eigen::Map<ArrayXd>& row) { row *= factor; });
 }
 
 }  // namespace convergent

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "halley_steps.hpp"
+
 namespace convergent {
 namespace {
 
@@ -15,19 +17,17 @@ using Eigen::MatrixXd;
 constexpr double kSingular = 1e13;  // condition numbers above leave directions undetermined
 constexpr double kHalley = 50.0;  // condition numbers below are safe for Cholesky in Halley's steps
 constexpr int kMaxSteps = 30;
-constexpr double kLastStep = 1.0 - 1e-5;  // cubic: the step from here is the one to rounding
-constexpr double kConverged = 1.0 - 1e-12;
 constexpr double kFloorInDouble = 1e-5;
 constexpr double kProximal = 1e-7;  // weight of the anchor in a quick polar factor
 constexpr double kLessLeast = 20.0;
-constexpr double kSafeInSingle = 1e-3;  // least singular value for steps in single precision
-
-template <class Scalar>
-using Square = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
+constexpr double kRegular = 1e-5;  // least of the diagonal of a factor from a Gram matrix
+constexpr double kSafety = 16.0;   // between a bound of the singular values and their estimate
+constexpr double kNearInSingle = 1.0 - 5e-4;  // a Newton-Schulz step is enough from here
+constexpr double kSafeInSingle = 1e-3;        // least singular value for steps in single precision
 
 /// An upper bound of the spectral norm.
 template <class Scalar>
-double norm_bound(const Square<Scalar>& x) {
+double norm_bound(const SquareMatrix<Scalar>& x) {
     const double sums = std::sqrt(static_cast<double>(x.cwiseAbs().colwise().sum().maxCoeff()) *
                                   static_cast<double>(x.cwiseAbs().rowwise().sum().maxCoeff()));
     return std::min(sums, static_cast<double>(x.norm()));
@@ -52,41 +52,12 @@ bool newton_steps(MatrixXd& x, const StopToken& stop) {
     return false;
 }
 
-/// Dynamically weighted Halley steps X <- X (a I + b X^T X) (I + c X^T X)^-1 (Nakatsukasa, Bai and
-/// Gygi 2010, Equations 3.5 and 5.5), in place, for a matrix whose singular values lie between
-/// `smallest` and 1, until `smallest` is at least `enough`; returns where it ends.
-template <class Scalar>
-double halley_steps(Square<Scalar>& x, double smallest, double enough, const StopToken& stop) {
-    Square<Scalar> gram(x.rows(), x.cols()), solved;
-    while (smallest < enough) {
-        stop.check();
-        const double square = smallest * smallest;
-        const double d = std::cbrt(4.0 * (1.0 - square) / (square * square));
-        const double root = std::sqrt(1.0 + d);
-        const double a =
-            root + 0.5 * std::sqrt(8.0 - 4.0 * d + 8.0 * (2.0 - square) / (square * root));
-        const double b = (a - 1.0) * (a - 1.0) / 4.0;
-        const double c = a + b - 1.0;
-        gram.setIdentity();
-        gram.template selfadjointView<Eigen::Lower>().rankUpdate(x.transpose(),
-                                                                 static_cast<Scalar>(c));
-        const Eigen::LLT<Eigen::Ref<Square<Scalar>>> factor(gram);
-        if (factor.info() != Eigen::Success) return 0.0;
-        solved = x;
-        factor.matrixL().transpose().template solveInPlace<Eigen::OnTheRight>(solved);
-        factor.matrixL().template solveInPlace<Eigen::OnTheRight>(solved);
-        x = static_cast<Scalar>(b / c) * x + static_cast<Scalar>(a - b / c) * solved;
-        smallest = std::min(smallest * (a + b * square) / (1.0 + c * square), 1.0);
-    }
-    return smallest;
-}
-
-/// The same to the end, for singular values of at least 1 and no upper bound.
+/// Halley steps to the end, for singular values of at least 1 and no upper bound.
 bool finish(MatrixXd& x, const StopToken& stop) {
     const double largest = norm_bound(x);
     x /= largest;
-    const double reached = halley_steps(x, std::min(1.0 / largest, kLastStep), kConverged, stop);
-    return reached >= kConverged;
+    const double smallest = std::min(1.0 / largest, kLastHalleyStep);
+    return halley_steps(x, smallest, kHalleyConverged, 1, stop).reached >= kHalleyConverged;
 }
 
 bool square_polar(MatrixXd& x, const StopToken& stop) {
@@ -138,48 +109,108 @@ MatrixXd polar_factor(const MatrixXd& a, const MatrixXd& anchor, const StopToken
 namespace {
 
 /// Halley's steps on a matrix of norm 1, the first ones in double where the condition asks for it.
-/// Returns whether the columns of x are orthonormal at the end.
+/// Returns whether the columns of x are orthonormal at the end, and sets `least`, the bound of the
+/// singular values that is taken, to what the first step found out about it.
 template <class Scalar>
-bool quick_square(Square<Scalar>& x, double least, const StopToken& stop) {
+bool quick_square(SquareMatrix<Scalar>& x, double& least, int n_threads, const StopToken& stop) {
     const double largest = norm_bound(x);
     x /= static_cast<Scalar>(largest);
-    double smallest = std::min(least / largest, kLastStep);
-    if (sizeof(Scalar) < sizeof(double) && smallest < kSafeInSingle / 2.0) {
-        MatrixXd wide = x.template cast<double>();
-        smallest = halley_steps(wide, smallest, kSafeInSingle, stop);
+    double smallest = std::min(least / largest, kLastHalleyStep);
+    HalleySteps steps;
+    const bool was_wide = sizeof(Scalar) < sizeof(double) && smallest < kSafeInSingle / 2.0;
+    if (was_wide) {
+        SquareMatrix<double> wide = x.template cast<double>();
+        steps = halley_steps(wide, smallest, kSafeInSingle, n_threads, stop);
+        if (steps.reached == 0.0) return false;
+        smallest = steps.reached;
         x = wide.template cast<Scalar>();
     }
-    if (smallest == 0.0 || halley_steps(x, smallest, kConverged, stop) == 0.0) return false;
-    Square<Scalar> rest = -Square<Scalar>::Identity(x.rows(), x.cols());
-    rest.template selfadjointView<Eigen::Lower>().rankUpdate(x.transpose());
-    rest.template triangularView<Eigen::StrictlyUpper>().setZero();
+    const double found = steps.least;
+    constexpr bool is_single = sizeof(Scalar) < sizeof(double);
+    steps =
+        halley_steps(x, smallest, is_single ? kNearInSingle : kHalleyConverged, n_threads, stop);
+    if (steps.reached == 0.0) return false;
     const double rounding = static_cast<double>(Eigen::NumTraits<Scalar>::epsilon());
-    return static_cast<double>(rest.norm()) < 10.0 * rounding * static_cast<double>(x.rows() + 10);
+    const double allowed = 10.0 * rounding * static_cast<double>(x.rows() + 10);
+    if (is_single) {
+        const double skew = schulz_step(x, n_threads, stop);
+        if (!(skew * skew < allowed)) return false;
+    } else if (!(skewness(x, n_threads, stop) < allowed)) {
+        return false;
+    }
+    const double start = was_wide ? found : steps.least;
+    if (start > 0.0) least = start * largest / kSafety;
+    return true;
 }
+
+/// a = Q R, of which R and, on demand, products with Q are kept.
+template <class Scalar>
+class ThinFactors {
+    using Matrix = SquareMatrix<Scalar>;
+
+ public:
+    explicit ThinFactors(const Matrix& a) : a_(a), is_square_(a.rows() == a.cols()) {
+        if (is_square_) return;
+        if (sizeof(Scalar) < sizeof(double) && factor_gram()) return;
+        qr_.compute(a);
+        right_ = qr_.matrixQR().topRows(a.cols()).template triangularView<Eigen::Upper>();
+    }
+    const Matrix& right() const { return is_square_ ? a_ : right_; }
+
+    Matrix times(const Matrix& x) const {
+        if (is_square_) return x;
+        if (wide_.size() != 0) {
+            MatrixXd rotated = x.template cast<double>();
+            gram_.matrixU().solveInPlace(rotated);
+            return (wide_ * rotated).template cast<Scalar>();
+        }
+        Matrix result = Matrix::Zero(a_.rows(), a_.cols());
+        result.topRows(a_.cols()) = x;
+        result.applyOnTheLeft(qr_.householderQ());
+        return result;
+    }
+
+ private:
+    /// By the Gram matrix in double, from which a matrix in single precision loses nothing.
+    bool factor_gram() {
+        wide_ = a_.template cast<double>();
+        MatrixXd gram = MatrixXd::Zero(a_.cols(), a_.cols());
+        gram.template selfadjointView<Eigen::Lower>().rankUpdate(wide_.transpose());
+        gram_.compute(gram);
+        const auto diagonal = gram_.matrixLLT().diagonal();
+        const bool is_regular =
+            gram_.info() == Eigen::Success && diagonal.minCoeff() > kRegular * diagonal.maxCoeff();
+        if (is_regular) {
+            right_ = gram_.matrixU().toDenseMatrix().template cast<Scalar>();
+        } else {
+            wide_.resize(0, 0);
+        }
+        return is_regular;
+    }
+
+    const Matrix& a_;
+    bool is_square_;
+    Matrix right_;
+    MatrixXd wide_;
+    Eigen::LLT<MatrixXd> gram_;
+    Eigen::HouseholderQR<Matrix> qr_;
+};
 
 }  // namespace
 
 template <class Scalar>
-auto QuickPolar<Scalar>::operator()(const Matrix& a, const Matrix& anchor, const StopToken& stop)
-    -> Matrix {
+auto QuickPolar<Scalar>::operator()(const Matrix& a, const Matrix& anchor, int n_threads,
+                                    const StopToken& stop) -> Matrix {
     const Scalar norm = a.norm();
     if (!(norm > Scalar(0))) return anchor;
-    const Eigen::Index n = a.rows(), k = a.cols();
     constexpr bool is_single = sizeof(Scalar) < sizeof(double);
     Matrix start = a / norm;
     if (is_single) start += static_cast<Scalar>(kProximal) * anchor;
     const double floor = is_single ? kProximal : kFloorInDouble;
-    const Eigen::HouseholderQR<Matrix> qr(n == k ? Matrix(0, 0) : start);
-    const Matrix square =
-        n == k ? start : Matrix(qr.matrixQR().topRows(k).template triangularView<Eigen::Upper>());
+    const ThinFactors<Scalar> factors(start);
     for (; least_ >= floor; least_ /= kLessLeast) {
-        Matrix x = square;
-        if (!quick_square(x, least_, stop)) continue;
-        if (n == k) return x;
-        Matrix w = Matrix::Zero(n, k);
-        w.topRows(k) = x;
-        w.applyOnTheLeft(qr.householderQ());
-        return w;
+        Matrix x = factors.right();
+        if (quick_square(x, least_, n_threads, stop)) return factors.times(x);
     }
     return polar_factor(start.template cast<double>(), anchor.template cast<double>(), stop)
         .template cast<Scalar>();

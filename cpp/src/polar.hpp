@@ -25,15 +25,15 @@ Eigen::MatrixXd polar_factor(const Eigen::MatrixXd& a, const Eigen::MatrixXd& an
 /// In double anything worse than about 1e5 goes to polar_factor. In single precision, which only
 /// prepares what double ends, a is taken as a plus 1e-7 of its norm times `anchor`, and directions
 /// of small singular values are less accurate (a thousandth below 1e-3 of the norm). The result is
-/// orthonormal to rounding times k.
+/// orthonormal to rounding times k. Same bits for every n_threads.
 template <class Scalar>
 class QuickPolar {
  public:
     using Matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
-    Matrix operator()(const Matrix& a, const Matrix& anchor, const StopToken& stop);
+    Matrix operator()(const Matrix& a, const Matrix& anchor, int n_threads, const StopToken& stop);
 
  private:
-    double least_ = 2e-2;  // a bound of the singular values that held so far, over the norm
+    double least_ = 2e-6;  // a bound of the singular values that held last, over the norm
 };
 
 extern template class QuickPolar<float>;

@@ -176,14 +176,14 @@ ProbabilisticResponseFit fit_probabilistic_response(const std::vector<NetworkVie
                                                     const StopToken& stop) {
     const Index k = start.front().cols();
     const ResponseProblem problem(networks, k, options.n_threads, stop);
-    ResponseStage<double> stage(problem, 1.0, iterations_of(options), response);
+    ResponseStage<double> stage(problem, iterations_of(options), response);
     Expectation expectation(stage.sum(), problem.widths, problem.n_examples, squares, options,
                             stop);
     ProbabilisticResponseFit fit, last;
     fit.weights = std::move(start);
     const MatrixXd posterior = iterate(expectation, options, fit, last);
 
-    ResponseOnExamples<double> sum(networks, response, k, 1.0, options.n_threads, stop);
+    ResponseOnExamples<double> sum(networks, response, k);
     sum.set(over_noise(last), options.n_threads, stop);
     Eigen::Map<RowMatrix> shared(response, networks.front().n_examples, k);
     parallel_for((shared.rows() + kRows - 1) / kRows, options.n_threads, stop, [&](Index task) {

@@ -35,8 +35,7 @@ struct ResponseProblem {
     std::vector<Eigen::Index> widths;
     Eigen::Index k;
     double n_examples = 0.0;
-    double total = 0.0;   ///< sum of squares of all activations
-    double factor = 1.0;  ///< makes activations of ordinary size, for single precision
+    double total = 0.0;  ///< sum of squares of all activations
     int n_threads;
     const StopToken& stop;
 
@@ -72,19 +71,40 @@ bool prefer_examples(const ResponseProblem& problem, double iterations) {
 template <class Scalar>
 class ResponseStage {
  public:
-    /// response: room for the sum on the examples, (n_examples, k); null takes some of its own.
-    ResponseStage(const ResponseProblem& problem, double factor, double iterations,
-                  Scalar* response)
+    /// On the examples where they lie, with `response` (n_examples, k) for the sum, or on products;
+    /// a null response takes some of its own.
+    ResponseStage(const ResponseProblem& problem, double iterations, Scalar* response)
         : on_examples_(prefer_examples<Scalar>(problem, iterations)) {
         if (on_examples_) {
-            if (response == nullptr) {
-                own_response_.resize(static_cast<Eigen::Index>(problem.n_examples), problem.k);
-                response = own_response_.data();
-            }
             sum_ = std::make_unique<ResponseOnExamples<Scalar>>(
-                *problem.networks, response, problem.k, factor, problem.n_threads, problem.stop);
-            return;
+                *problem.networks, room(problem.n_examples, problem.k, response), problem.k);
+        } else {
+            begin_on_products(problem, 1.0);
         }
+    }
+    /// On copies of the examples, or on products times the square of `factor`.
+    ResponseStage(const ResponseProblem& problem, const Copies<Scalar>& copies, double factor)
+        : on_examples_(!copies.empty()) {
+        if (on_examples_) {
+            const auto n_examples = static_cast<double>(copies.front().rows());
+            sum_ = std::make_unique<ResponseOnExamples<Scalar>>(
+                copies, room(n_examples, problem.k, nullptr), problem.k);
+        } else {
+            begin_on_products(problem, factor);
+        }
+    }
+
+    ResponseSum<Scalar>& sum() { return *sum_; }
+    bool on_examples() const { return on_examples_; }
+
+ private:
+    Scalar* room(double n_examples, Eigen::Index k, Scalar* response) {
+        if (response != nullptr) return response;
+        own_response_.resize(static_cast<Eigen::Index>(n_examples), k);
+        return own_response_.data();
+    }
+
+    void begin_on_products(const ResponseProblem& problem, double factor) {
         const Dense<Scalar>* products = &products_;
         if (problem.products == nullptr) {
             products_ =
@@ -97,10 +117,6 @@ class ResponseStage {
         sum_ = std::make_unique<ResponseOnProducts<Scalar>>(*products, problem.widths, problem.k);
     }
 
-    ResponseSum<Scalar>& sum() { return *sum_; }
-    bool on_examples() const { return on_examples_; }
-
- private:
     bool on_examples_;
     RowDense<Scalar> own_response_;
     Dense<Scalar> products_;

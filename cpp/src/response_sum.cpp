@@ -1,9 +1,10 @@
 #include "response_sum.hpp"
 
 #include <algorithm>
-#include <type_traits>
+#include <numeric>
 
 #include "convergent/cross_products.hpp"
+#include "huge_pages.hpp"
 #include "parallel.hpp"
 
 namespace convergent {
@@ -12,7 +13,7 @@ namespace {
 using Eigen::Index;
 using Eigen::MatrixXd;
 
-constexpr Index kBlockExamples = 256;
+constexpr Index kBlockExamples = 128;
 constexpr Index kMostParts = 32;  // of the examples, each with its share of a product
 constexpr Index kPartBytes = 64 << 20;
 constexpr Index kTileUnits = 128;
@@ -45,6 +46,20 @@ void mirror(Dense<Scalar>& matrix, int n_threads, const StopToken& stop) {
     });
 }
 
+/// Whether |X_i W_i| is the same before and after: the weights are square, and were there.
+template <class Scalar>
+bool has_constant_part(const Step<Scalar>& step) {
+    return step.product.rows() == step.product.cols() && step.before.squaredNorm() > Scalar(0);
+}
+
+/// What a step adds to |R|^2: 2 <change, X_i^T R> + |X_i change|^2, of which only the first term
+/// varies where there is a constant part. It is far smaller than the norm, and is summed by itself.
+template <class Scalar>
+double gain(const Step<Scalar>& step, const Dense<Scalar>& change, double change_squares) {
+    const double linear = 2.0 * inner<Scalar>(change, step.product);
+    return has_constant_part(step) ? linear : linear + change_squares;
+}
+
 }  // namespace
 
 template <class Scalar>
@@ -52,7 +67,9 @@ Dense<Scalar> all_products(const std::vector<NetworkView>& networks, double fact
                            const StopToken& stop) {
     Index n = 0;
     for (const NetworkView& network : networks) n += network.n_units;
-    Dense<Scalar> products = Dense<Scalar>::Zero(n, n);
+    Dense<Scalar> products;
+    resize_in_huge_pages(products, n, n);
+    products.setZero();
     add_products(networks, factor, n_threads, stop, products);
     mirror(products, n_threads, stop);
     return products;
@@ -60,23 +77,16 @@ Dense<Scalar> all_products(const std::vector<NetworkView>& networks, double fact
 
 template <class Scalar>
 ResponseOnExamples<Scalar>::ResponseOnExamples(const std::vector<NetworkView>& networks,
-                                               Scalar* response, Index k, double factor,
-                                               int n_threads, const StopToken& stop)
+                                               Scalar* response, Index k)
     : networks_(networks),
       response_(response, networks.front().n_examples, k),
-      squares_(networks.size()),
-      factor_(factor) {
-    if (std::is_same_v<Scalar, double>) return;
-    const Index n_blocks = (response_.rows() + kBlockExamples - 1) / kBlockExamples;
-    for (const NetworkView& network : networks) {
-        copies_.emplace_back(network.n_examples, network.n_units);
-        parallel_for(n_blocks, n_threads, stop, [&](Index task) {
-            const Index first = task * kBlockExamples;
-            const Index count = std::min(kBlockExamples, network.n_examples - first);
-            read_rectangle(network, {first, count, 0, network.n_units}, factor_,
-                           copies_.back().row(first).data(), network.n_units);
-        });
-    }
+      squares_(networks.size()) {}
+
+template <class Scalar>
+ResponseOnExamples<Scalar>::ResponseOnExamples(const Copies<Scalar>& copies, Scalar* response,
+                                               Index k)
+    : copies_(&copies), response_(response, copies.front().rows(), k), squares_(copies.size()) {
+    for (const RowDense<Scalar>& copy : copies) networks_.push_back(view_of(copy));
 }
 
 template <class Scalar>
@@ -90,9 +100,9 @@ auto ResponseOnExamples<Scalar>::block(std::size_t network, Index first,
                                        RowDense<Scalar>& buffer) const -> Block {
     const NetworkView& view = networks_[network];
     const Index count = std::min(kBlockExamples, view.n_examples - first);
-    if (!copies_.empty()) return copies_[network].middleRows(first, count);
+    if (copies_ != nullptr) return (*copies_)[network].middleRows(first, count);
     buffer.resize(count, view.n_units);
-    read_rectangle(view, {first, count, 0, view.n_units}, factor_, buffer.data(), view.n_units);
+    read_rectangle(view, {first, count, 0, view.n_units}, 1.0, buffer.data(), view.n_units);
     return buffer;
 }
 
@@ -128,7 +138,7 @@ template <class Scalar>
 const Dense<Scalar>& ResponseOnExamples<Scalar>::squares(std::size_t network, int n_threads,
                                                          const StopToken& stop) {
     if (squares_[network].size() == 0) {
-        squares_[network] = all_products<Scalar>({networks_[network]}, factor_, n_threads, stop);
+        squares_[network] = all_products<Scalar>({networks_[network]}, 1.0, n_threads, stop);
     }
     return squares_[network];
 }
@@ -154,41 +164,41 @@ void ResponseOnExamples<Scalar>::product(std::size_t network, const Dense<Scalar
 }
 
 template <class Scalar>
-double ResponseOnExamples<Scalar>::step(const Step<Scalar>& step, const std::function<void()>& work,
-                                        int n_threads, const StopToken& stop) {
-    work();
+double ResponseOnExamples<Scalar>::step(const Step<Scalar>& step, const Work& work, int n_threads,
+                                        const StopToken& stop) {
+    work(n_threads);
     const Dense<Scalar> change = step.after - step.before;
     const Index n_units = networks_[step.next].n_units, k = response_.cols();
     const Index n_blocks = (response_.rows() + kBlockExamples - 1) / kBlockExamples;
     const Index room = kPartBytes / (static_cast<Index>(sizeof(Scalar)) * n_units * k);
     const Index n_parts = std::min(n_blocks, std::clamp<Index>(room, 8, kMostParts));
     partial_.resize(static_cast<std::size_t>(n_parts));
-    std::vector<double> norms(static_cast<std::size_t>(n_parts));
+    std::vector<double> changes(static_cast<std::size_t>(n_parts));  // their squares
     parallel_for(n_parts, n_threads, stop, [&](Index part) {
         Dense<Scalar>& product = partial_[static_cast<std::size_t>(part)];
         product.setZero(n_units, k);
-        RowDense<Scalar> buffer, next_buffer;
-        double norm = 0.0;
+        RowDense<Scalar> buffer, next_buffer, added;
+        double squares = 0.0;
         for (Index b = part * n_blocks / n_parts; b < (part + 1) * n_blocks / n_parts; ++b) {
             stop.check();
             const Block examples = block(step.network, b * kBlockExamples, buffer);
             auto rows = response_.middleRows(b * kBlockExamples, examples.rows());
-            rows.noalias() += examples * change;
-            norm += static_cast<double>(rows.squaredNorm());
+            added.noalias() = examples * change;
+            rows += added;
+            squares += static_cast<double>(added.squaredNorm());
             product.noalias() +=
                 block(step.next, b * kBlockExamples, next_buffer).transpose() * rows;
         }
-        norms[static_cast<std::size_t>(part)] = norm;
+        changes[static_cast<std::size_t>(part)] = squares;
     });
     step.next_product = partial_.front();
     for (Index part = 1; part < n_parts; ++part) {
         step.next_product += partial_[static_cast<std::size_t>(part)];
     }
     leave_out(step.next, step.next_weights, step.next_product, n_threads, stop);
-    const double before = norm_;
-    norm_ = 0.0;
-    for (const double norm : norms) norm_ += norm;
-    return norm_ - before;
+    const double result = gain(step, change, std::accumulate(changes.begin(), changes.end(), 0.0));
+    norm_ += result;
+    return result;
 }
 
 template <class Scalar>
@@ -197,11 +207,13 @@ ResponseOnProducts<Scalar>::ResponseOnProducts(const Dense<Scalar>& products,
     : products_(products), offsets_{0} {
     for (const Index width : widths) offsets_.push_back(offsets_.back() + width);
     weights_.setZero(offsets_.back(), k);
+    is_added_.resize(widths.size());
 }
 
 template <class Scalar>
 void ResponseOnProducts<Scalar>::clear() {
     weights_.setZero();
+    is_added_.assign(is_added_.size(), false);
 }
 
 template <class Scalar>
@@ -209,6 +221,7 @@ void ResponseOnProducts<Scalar>::add(std::size_t network, const Dense<Scalar>& w
                                      int /*n_threads*/, const StopToken& stop) {
     stop.check();
     weights_.middleRows(offsets_[network], weights.rows()) = weights;
+    is_added_[network] = true;
 }
 
 template <class Scalar>
@@ -241,21 +254,18 @@ void ResponseOnProducts<Scalar>::product(std::size_t network, const Dense<Scalar
     out.noalias() -= products_.block(first, first, n_units, n_units) * weights;
 }
 
-/// 2 <change, X_i^T R> + |X_i change|^2; of a square network only the first term varies, once its
-/// weights are there.
 template <class Scalar>
 double ResponseOnProducts<Scalar>::added(const Step<Scalar>& step) const {
     const Dense<Scalar> change = step.after - step.before;
-    const double linear = 2.0 * inner<Scalar>(change, step.product);
+    if (has_constant_part(step)) return gain(step, change, 0.0);
     const Index first = offsets_[step.network], n_units = width(step.network);
-    if (n_units == weights_.cols() && step.before.squaredNorm() > Scalar(0)) return linear;
     const Dense<Scalar> product = products_.block(first, first, n_units, n_units) * change;
-    return linear + inner<Scalar>(change, product);
+    return gain(step, change, inner<Scalar>(change, product));
 }
 
 template <class Scalar>
-double ResponseOnProducts<Scalar>::step(const Step<Scalar>& step, const std::function<void()>& work,
-                                        int n_threads, const StopToken& stop) {
+double ResponseOnProducts<Scalar>::step(const Step<Scalar>& step, const Work& work, int n_threads,
+                                        const StopToken& stop) {
     const Index first = offsets_[step.next], n_units = width(step.next), k = weights_.cols();
     const bool is_square = n_units == k;
     const Index n_tiles = (n_units + kTileUnits - 1) / kTileUnits;
@@ -270,18 +280,25 @@ double ResponseOnProducts<Scalar>::step(const Step<Scalar>& step, const std::fun
             weights_.middleRows(begin, count);
     };
     const std::size_t n_networks = offsets_.size() - 1;
+    const auto n_added = std::count(is_added_.begin(), is_added_.end(), true);
+    const bool is_beside = 2 * static_cast<std::size_t>(n_added) > n_networks;
+    if (!is_beside) work(n_threads);
     parallel_for(n_tiles + 1, n_threads, stop, [&](Index task) {
-        if (task == 0) return work();
+        if (task == 0) {
+            if (is_beside) work(1);
+            return;
+        }
         std::size_t begin = 0;
         for (std::size_t network = 0; network <= n_networks; ++network) {
             const bool is_left_out = network == n_networks || network == step.network ||
-                                     (is_square && network == step.next);
+                                     !is_added_[network] || (is_square && network == step.next);
             if (!is_left_out) continue;
             add_networks(task - 1, begin, network);
             begin = network + 1;
         }
     });
     weights_.middleRows(offsets_[step.network], step.after.rows()) = step.after;
+    is_added_[step.network] = true;
     double result = 0.0;
     parallel_for(n_tiles + 1, n_threads, stop, [&](Index task) {
         if (task == 0) {
@@ -293,8 +310,8 @@ double ResponseOnProducts<Scalar>::step(const Step<Scalar>& step, const std::fun
     return result;
 }
 
-std::vector<double> squared_norms(const std::vector<NetworkView>& networks, int n_threads,
-                                  const StopToken& stop) {
+double squared_norm(const std::vector<NetworkView>& networks, int n_threads,
+                    const StopToken& stop) {
     std::vector<double> norms(networks.size());
     parallel_for_each(networks.size(), n_threads, stop, [&](std::size_t i) {
         RowMatrix block;
@@ -308,7 +325,7 @@ std::vector<double> squared_norms(const std::vector<NetworkView>& networks, int 
         }
         norms[i] = sum;
     });
-    return norms;
+    return std::accumulate(norms.begin(), norms.end(), 0.0);
 }
 
 template class ResponseOnExamples<float>;

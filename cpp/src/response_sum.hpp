@@ -30,6 +30,9 @@ struct Step {
     Dense<Scalar>& next_product;  ///< overwritten
 };
 
+/// What a step does, on that many threads.
+using Work = std::function<void(int)>;
+
 /// The sum R = sum_i X_i W_i over some of the networks, which may be held as R itself or not at
 /// all: everything the model needs of it are the products X_i^T R and its norm.
 template <class Scalar>
@@ -54,21 +57,39 @@ class ResponseSum {
     /// out = X_i^T R as a step leaves it.
     virtual void product(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& out,
                          const StopToken& stop) = 0;
-    /// Calls work(); then R += X_i (after - before), and next_product = X_j^T R without the part of
-    /// network j itself where its weights are square: that part adds the same to the norm of R
-    /// whatever the weights. `work` may run beside what does not depend on it. Returns what the
-    /// step adds to |R|^2. Same bits for every n_threads.
-    virtual double step(const Step<Scalar>& step, const std::function<void()>& work, int n_threads,
+    /// Calls work(threads that it may use); then R += X_i (after - before), and next_product =
+    /// X_j^T R without the part of network j itself where its weights are square: that part adds
+    /// the same to the norm of R whatever the weights. `work` may run beside what does not depend
+    /// on it. Returns what the step adds to |R|^2. Same bits for every n_threads.
+    virtual double step(const Step<Scalar>& step, const Work& work, int n_threads,
                         const StopToken& stop) = 0;
 };
 
-/// Holds R (n_examples, k), row-major, in memory of the caller; reads the activations, times
-/// `factor`, for every product: in double where they lie, in single precision from a copy.
+/// Activations of the same examples in memory of our own, (n_examples, n_units), means removed.
+template <class Scalar>
+using Copies = std::vector<RowDense<Scalar>>;
+
+template <class Scalar>
+NetworkView view_of(const RowDense<Scalar>& copy) {
+    constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(Scalar));
+    NetworkView view;
+    view.values = copy.data();
+    view.is_single = sizeof(Scalar) < sizeof(double);
+    view.n_examples = copy.rows();
+    view.n_units = copy.cols();
+    view.example_stride = kSize * copy.cols();
+    view.unit_stride = kSize;
+    return view;
+}
+
+/// Holds R (n_examples, k), row-major, in memory of the caller; reads the activations for every
+/// product: where they lie, or from copies.
 template <class Scalar>
 class ResponseOnExamples final : public ResponseSum<Scalar> {
  public:
-    ResponseOnExamples(const std::vector<NetworkView>& networks, Scalar* response, Eigen::Index k,
-                       double factor, int n_threads, const StopToken& stop);
+    ResponseOnExamples(const std::vector<NetworkView>& networks, Scalar* response, Eigen::Index k);
+    /// The copies must outlive this.
+    ResponseOnExamples(const Copies<Scalar>& copies, Scalar* response, Eigen::Index k);
     void clear() override;
     void add(std::size_t network, const Dense<Scalar>& weights, int n_threads,
              const StopToken& stop) override;
@@ -76,7 +97,7 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
     double norm(int n_threads, const StopToken& stop) const override;
     void product(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& out,
                  const StopToken& stop) override;
-    double step(const Step<Scalar>& step, const std::function<void()>& work, int n_threads,
+    double step(const Step<Scalar>& step, const Work& work, int n_threads,
                 const StopToken& stop) override;
 
  private:
@@ -89,13 +110,12 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
     void leave_out(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& product,
                    int n_threads, const StopToken& stop);
 
-    const std::vector<NetworkView>& networks_;
+    const Copies<Scalar>* copies_ = nullptr;
+    std::vector<NetworkView> networks_;
     Eigen::Map<RowDense<Scalar>> response_;
-    std::vector<RowDense<Scalar>> copies_;  // of the networks, in single precision
     WeightsOf<Scalar> squares_;
     std::vector<Dense<Scalar>> partial_;  // of a product, one for each part of the examples
-    double factor_;
-    double norm_ = 0.0;  // |R|^2
+    double norm_ = 0.0;                   // |R|^2
 };
 
 /// Holds the weights added, and all cross-products X_i^T X_j in memory of the caller.
@@ -112,7 +132,7 @@ class ResponseOnProducts final : public ResponseSum<Scalar> {
     double norm(int n_threads, const StopToken& stop) const override;
     void product(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& out,
                  const StopToken& stop) override;
-    double step(const Step<Scalar>& step, const std::function<void()>& work, int n_threads,
+    double step(const Step<Scalar>& step, const Work& work, int n_threads,
                 const StopToken& stop) override;
 
  private:
@@ -124,6 +144,7 @@ class ResponseOnProducts final : public ResponseSum<Scalar> {
     const Dense<Scalar>& products_;
     std::vector<Eigen::Index> offsets_;
     Dense<Scalar> weights_;
+    std::vector<bool> is_added_;  // networks whose weights are not zero
 };
 
 /// The sum of a .* b, in double.
@@ -137,9 +158,8 @@ template <class Scalar>
 Dense<Scalar> all_products(const std::vector<NetworkView>& networks, double factor, int n_threads,
                            const StopToken& stop);
 
-/// Squared Frobenius norm of each network, means removed.
-std::vector<double> squared_norms(const std::vector<NetworkView>& networks, int n_threads,
-                                  const StopToken& stop);
+/// Squared Frobenius norm of all networks together, means removed.
+double squared_norm(const std::vector<NetworkView>& networks, int n_threads, const StopToken& stop);
 
 extern template class ResponseOnExamples<float>;
 extern template class ResponseOnExamples<double>;

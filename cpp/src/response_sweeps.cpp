@@ -12,7 +12,8 @@ namespace {
 using Eigen::Index;
 using Eigen::MatrixXd;
 
-constexpr double kFirstReach = 0.4, kShortestReach = 0.2, kLongestReach = 2.0, kReachGrowth = 1.1;
+constexpr double kFirstReach = 0.4, kShortestReach = 0.2, kLongestReach = 2.0;
+constexpr double kReachGrowth = 1.1, kReachFall = 0.7;
 constexpr int kLeadingRounds = 3;   // subspace iterations for the first network of a sequence
 constexpr int kSpectralRounds = 4;  // and for all networks together
 
@@ -54,17 +55,43 @@ void Sweeps<Scalar>::start_at(const WeightsOf<Scalar>& weights) {
     weights_ = weights;
     sum_.set(weights_, n_threads_, stop_);
     norm_ = sum_.norm(n_threads_, stop_);
-    sum_.product(0, weights_.front(), product_, stop_);
+    product_.resize(0, 0);
+    previous_.assign(previous_.size(), {});
+}
+
+template <class Scalar>
+void Sweeps<Scalar>::continue_from(const WeightsOf<Scalar>& weights, const Push& push) {
+    start_at(weights);
+    reach_ = push.reach;
+    for (std::size_t i = 0; i < previous_.size(); ++i) {
+        previous_[i] = push.previous[i].template cast<Scalar>();
+    }
+}
+
+template <class Scalar>
+Push Sweeps<Scalar>::push(double factor) const {
+    Push push{Weights(previous_.size()), reach_};
+    for (std::size_t i = 0; i < previous_.size(); ++i) {
+        push.previous[i] = previous_[i].template cast<double>() / (factor * factor);
+    }
+    return push;
+}
+
+template <class Scalar>
+double Sweeps<Scalar>::least_step() const {
+    const double rounding = 60.0 * Eigen::NumTraits<Scalar>::epsilon();
+    return rounding * rounding * static_cast<double>(widths_.size()) * static_cast<double>(k_);
 }
 
 template <class Scalar>
 void Sweeps<Scalar>::start_in_sequence(const WeightsOf<Scalar>& anchors) {
     Dense<Scalar> first = anchors.front();
-    for (int round = 0; round < kLeadingRounds; ++round) {
+    const int n_rounds = first.rows() == k_ ? 0 : kLeadingRounds;  // no directions to choose from
+    for (int round = 0; round < n_rounds; ++round) {
         sum_.clear();
         sum_.add(0, first, n_threads_, stop_);
         sum_.against(0, product_, stop_);
-        first = polar_.front()(product_, first, stop_);
+        first = polar_.front()(product_, first, n_threads_, stop_);
     }
     sum_.clear();
     norm_ = 0.0;
@@ -72,8 +99,8 @@ void Sweeps<Scalar>::start_in_sequence(const WeightsOf<Scalar>& anchors) {
     for (const Index width : widths_) weights_.push_back(Dense<Scalar>::Zero(width, k_));
     product_.setZero(widths_.front(), k_);
     for (std::size_t i = 0; i < widths_.size(); ++i) {
-        step(i, [&](const Dense<Scalar>&) {
-            weights_[i] = i == 0 ? first : polar_[i](product_, anchors[i], stop_);
+        step(i, [&](const Dense<Scalar>&, int n_threads) {
+            weights_[i] = i == 0 ? first : polar_[i](product_, anchors[i], n_threads, stop_);
         });
     }
 }
@@ -88,36 +115,41 @@ void Sweeps<Scalar>::start_spectrally(const WeightsOf<Scalar>& anchors) {
                           [&](std::size_t i) { sum_.against(i, directions[i], stop_); });
     }
     parallel_for_each(directions.size(), n_threads_, stop_, [&](std::size_t i) {
-        directions[i] = polar_[i](directions[i], anchors[i], stop_);
+        directions[i] = polar_[i](directions[i], anchors[i], 1, stop_);
     });
     start_at(directions);
 }
 
-/// Calls work(weights before), which sets the network's weights, and goes on to the next network.
+/// Calls work(weights before, threads), which sets the network's weights, and goes on to the next
+/// network.
 template <class Scalar>
-template <class Work>
-void Sweeps<Scalar>::step(std::size_t network, const Work& work) {
+template <class Align>
+void Sweeps<Scalar>::step(std::size_t network, const Align& work) {
     const std::size_t next = (network + 1) % widths_.size();
     const Dense<Scalar> before = weights_[network];
     Dense<Scalar> next_product;
     norm_ += sum_.step(
         {network, product_, before, weights_[network], next, weights_[next], next_product},
-        [&] { work(before); }, n_threads_, stop_);
+        [&](int n_threads) { work(before, n_threads); }, n_threads_, stop_);
+    squared_step_ += static_cast<double>((weights_[network] - before).squaredNorm());
     product_.swap(next_product);
 }
 
 template <class Scalar>
-void Sweeps<Scalar>::align(std::size_t network, const Dense<Scalar>& before) {
+void Sweeps<Scalar>::align(std::size_t network, const Dense<Scalar>& before, int n_threads) {
     Dense<Scalar>& weights = weights_[network];
     Dense<Scalar>& previous = previous_[network];
     bool is_accepted = false;
     if (previous.size() != 0) {
         previous = product_ + static_cast<Scalar>(reach_) * (product_ - previous);
-        weights = polar_[network](previous, before, stop_);
+        weights = polar_[network](previous, before, n_threads, stop_);
         is_accepted = inner<Scalar>(weights - before, product_) >= 0.0;
-        if (!is_accepted) ++n_refused_;
+        if (!is_accepted) {
+            ++n_refused_;
+            reach_ = std::max(kReachFall * reach_, kShortestReach);
+        }
     }
-    if (!is_accepted) weights = polar_[network](product_, before, stop_);
+    if (!is_accepted) weights = polar_[network](product_, before, n_threads, stop_);
     previous = product_;
 }
 
@@ -125,12 +157,12 @@ template <class Scalar>
 void Sweeps<Scalar>::sweep() {
     const bool is_first = previous_.front().size() == 0;
     n_refused_ = 0;
+    squared_step_ = 0.0;
+    if (product_.size() == 0) sum_.product(0, weights_.front(), product_, stop_);
     for (std::size_t i = 0; i < widths_.size(); ++i) {
-        step(i, [&](const Dense<Scalar>& before) { align(i, before); });
+        step(i, [&](const Dense<Scalar>& before, int n_threads) { align(i, before, n_threads); });
     }
-    if (is_first) return;
-    reach_ = n_refused_ <= 1 ? std::min(reach_ * kReachGrowth, kLongestReach)
-                             : std::max(reach_ / 2.0, kShortestReach);
+    if (!is_first && n_refused_ == 0) reach_ = std::min(reach_ * kReachGrowth, kLongestReach);
 }
 
 template class Sweeps<float>;

@@ -9,6 +9,12 @@
 
 namespace convergent {
 
+/// How far sweeps go beyond the products of the one before.
+struct Push {
+    Weights previous;  ///< products of the sweep before; empty where there was none
+    double reach = 0.0;
+};
+
 /// The shared response model network after network: each sweep takes every W_i in turn to the polar
 /// factor of X_i^T R, R = sum_j X_j W_j with the weights as they stand, pushed beyond by a part of
 /// what the product changed since the sweep before. |R|^2, which the model maximises, never falls:
@@ -23,6 +29,8 @@ class Sweeps {
 
     /// Begins at these weights.
     void start_at(const WeightsOf<Scalar>& weights);
+    /// Begins at these weights with the push of other sweeps.
+    void continue_from(const WeightsOf<Scalar>& weights, const Push& push);
     /// Begins with each network aligned to the sum of those before it, the first one to its own
     /// leading directions. Directions without data follow the anchors.
     void start_in_sequence(const WeightsOf<Scalar>& anchors);
@@ -34,11 +42,17 @@ class Sweeps {
 
     const WeightsOf<Scalar>& weights() const { return weights_; }
     double norm() const { return norm_; }  ///< |R|^2
+    /// For sweeps of activations that are these over `factor`.
+    Push push(double factor) const;
+    /// Of the last sweep, the squared change of all weights.
+    double squared_step() const { return squared_step_; }
+    /// A squared step that is only rounding.
+    double least_step() const;
 
  private:
-    template <class Work>
-    void step(std::size_t network, const Work& work);
-    void align(std::size_t network, const Dense<Scalar>& before);
+    template <class Align>
+    void step(std::size_t network, const Align& work);
+    void align(std::size_t network, const Dense<Scalar>& before, int n_threads);
 
     ResponseSum<Scalar>& sum_;
     std::vector<Eigen::Index> widths_;
@@ -48,9 +62,10 @@ class Sweeps {
 
     WeightsOf<Scalar> weights_;
     WeightsOf<Scalar> previous_;  // products of the sweep before
-    Dense<Scalar> product_;       // of the network whose turn it is
+    Dense<Scalar> product_;       // of the network whose turn it is; empty until it is needed
     std::vector<QuickPolar<Scalar>> polar_;
     double norm_ = 0.0;
+    double squared_step_ = 0.0;
     double reach_;
     int n_refused_ = 0;
 };

@@ -4,10 +4,12 @@
 #include <cmath>
 #include <utility>
 
+#include "parallel.hpp"
 #include "polar.hpp"
 #include "response_alternation.hpp"
 #include "response_stage.hpp"
 #include "response_sweeps.hpp"
+#include "single_copies.hpp"
 
 namespace convergent {
 namespace {
@@ -17,9 +19,13 @@ using Eigen::MatrixXd;
 
 constexpr double kLastIterations = 6;     // of those in double after those in single precision
 constexpr double kWorthSingle = 1e8;      // operations of a sweep from which single precision pays
-constexpr double kSingleRounding = 3e-7;  // as kResponseRounding, of sums in single precision
-constexpr double kLeastInSingle =
-    2e-7;                        // relative change at which single precision has done its work
+constexpr double kSingleRounding = 5e-8;  // as kResponseRounding, of sums in single precision
+constexpr int kMostBlind = 30;            // sweeps in single precision that change less than that
+constexpr double kSure = 4.0;             // margin of a change judged by the step
+constexpr Index kDrawnGroup = 4;          // of the examples, of which one is drawn for a start
+constexpr int kDrawnSweeps = 2;
+constexpr int kWideningSteps = 2;
+constexpr double kOrthonormal = 1e-13;
 constexpr int kTrialSweeps = 3;  // from each of several starts
 
 template <class Scalar>
@@ -30,26 +36,36 @@ WeightsOf<Scalar> converted(const Weights& weights) {
 }
 
 /// Weights in double, orthonormal to its rounding (Newton-Schulz steps from single precision).
-Weights widened(const WeightsOf<float>& weights) {
-    Weights result;
-    for (const Eigen::MatrixXf& narrow : weights) {
-        MatrixXd w = narrow.cast<double>();
-        for (int step = 0; step < 2; ++step) {
-            const MatrixXd gram = w.transpose() * w;
-            w = 1.5 * w - 0.5 * w * gram;
+Weights widened(const WeightsOf<float>& weights, int n_threads, const StopToken& stop) {
+    Weights result(weights.size());
+    parallel_for_each(weights.size(), n_threads, stop, [&](std::size_t i) {
+        MatrixXd w = weights[i].cast<double>();
+        MatrixXd correction(w.cols(), w.cols());
+        for (int step = 0; step < kWideningSteps; ++step) {
+            correction = 1.5 * MatrixXd::Identity(w.cols(), w.cols());
+            correction.noalias() -= 0.5 * w.transpose() * w;
+            if ((correction - MatrixXd::Identity(w.cols(), w.cols())).norm() < kOrthonormal) break;
+            w = w * correction;
         }
-        result.push_back(std::move(w));
-    }
+        result[i] = std::move(w);
+    });
     return result;
 }
 
+/// The columns of w, made orthonormal.
+MatrixXd orthonormal(const MatrixXd& w, const StopToken& stop) {
+    if (w.isIdentity(0.0)) return w;
+    return polar_factor(w, MatrixXd::Identity(w.rows(), w.cols()), stop);
+}
+
 template <class Scalar>
-void begin(Sweeps<Scalar>& sweeps, const ResponseStarts& start) {
-    const WeightsOf<Scalar> weights = converted<Scalar>(start.weights);
+void begin(Sweeps<Scalar>& sweeps, const ResponseStarts& start, const StopToken& stop) {
+    WeightsOf<Scalar> weights = converted<Scalar>(start.weights);
     switch (start.kind) {
         case ResponseStart::kGiven:
             return sweeps.start_at(weights);
         case ResponseStart::kSequential:
+            weights.front() = orthonormal(start.weights.front(), stop).template cast<Scalar>();
             return sweeps.start_in_sequence(weights);
         case ResponseStart::kSpectral:
             return sweeps.start_spectrally(weights);
@@ -58,16 +74,17 @@ void begin(Sweeps<Scalar>& sweeps, const ResponseStarts& start) {
 
 /// Begins at the start that is lowest after a few sweeps, and returns which one that is.
 template <class Scalar>
-std::size_t begin_at_best(Sweeps<Scalar>& sweeps, const std::vector<ResponseStarts>& starts) {
+std::size_t begin_at_best(Sweeps<Scalar>& sweeps, const std::vector<ResponseStarts>& starts,
+                          const StopToken& stop) {
     if (starts.size() == 1) {
-        begin(sweeps, starts.front());
+        begin(sweeps, starts.front(), stop);
         return 0;
     }
     std::size_t best = 0;
     double highest = -1.0;
     WeightsOf<Scalar> weights;
     for (std::size_t i = 0; i < starts.size(); ++i) {
-        begin(sweeps, starts[i]);
+        begin(sweeps, starts[i], stop);
         for (int sweep = 0; sweep < kTrialSweeps; ++sweep) sweeps.sweep();
         if (sweeps.norm() <= highest) continue;
         best = i;
@@ -78,29 +95,55 @@ std::size_t begin_at_best(Sweeps<Scalar>& sweeps, const std::vector<ResponseStar
     return best;
 }
 
-/// Sweeps until the objective is quiet twice running, or as often as is allowed; in single
-/// precision only until it has no more to give. n_quiet counts on from one stage to the next.
-template <class Scalar>
-void run(const ResponseProblem& problem, const SharedResponseOptions& options,
-         Sweeps<Scalar>& sweeps, double scale, bool on_examples, int& n_quiet,
-         std::vector<double>& history) {
-    constexpr bool is_single = sizeof(Scalar) < sizeof(double);
-    double objective = history.back();
-    while (static_cast<int>(history.size()) <= options.max_iter && n_quiet < 2) {
-        sweeps.sweep();
-        double reached = problem.objective(sweeps.norm() * scale);
-        if (!is_single) reached = std::max(reached, 0.0);
-        const double change = std::abs(objective - reached);
-        history.push_back(is_single ? std::min(objective, reached) : reached);
-        const double noise = is_single ? 0.0 : kResponseRounding * problem.total;
+/// What decides when sweeps end, from one stage to the next.
+struct Progress {
+    const ResponseProblem& problem;
+    const SharedResponseOptions& options;
+    std::vector<double>& history;
+    int n_quiet = 0;  ///< sweeps running that changed the objective by at most tol
+
+    bool is_over() const {
+        return static_cast<int>(history.size()) > options.max_iter || n_quiet == 2;
+    }
+    void count(double change, double noise) {
         const bool is_quiet =
-            options.tol > 0.0 && change <= std::max(options.tol * objective, noise);
+            options.tol > 0.0 && change <= std::max(options.tol * history.back(), noise);
         n_quiet = is_quiet ? n_quiet + 1 : 0;
-        // On products a change is summed up itself, on examples it is a difference of large sums.
-        const double blur = problem.total * (on_examples ? kSingleRounding : kSingleRounding / 30);
-        const double least = std::max(kLeastInSingle * objective, blur);
-        if (is_single && (is_quiet || change <= least || reached > objective)) return;
-        objective = history.back();
+    }
+};
+
+/// Sweeps until the objective is quiet twice running, or as often as is allowed.
+void run_in_double(Sweeps<double>& sweeps, Progress& progress) {
+    while (!progress.is_over()) {
+        const double objective = progress.history.back();
+        sweeps.sweep();
+        const double reached = std::max(progress.problem.objective(sweeps.norm()), 0.0);
+        progress.history.push_back(reached);
+        progress.count(std::abs(objective - reached), kResponseRounding * progress.problem.total);
+    }
+}
+
+/// The same in single precision, only until it has no more to give. The weights settle further than
+/// the objective can be told there: its last changes are judged by the squared step, to which they
+/// are in proportion, and double has the last word on them.
+void run_in_single(Sweeps<float>& sweeps, double scale, Progress& progress) {
+    const double blur = kSingleRounding * progress.problem.total;
+    double change_a_step = 0.0, least_step = sweeps.least_step();
+    for (int n_blind = 0; !progress.is_over() && n_blind < kMostBlind;) {
+        const double objective = progress.history.back();
+        sweeps.sweep();
+        const double reached = progress.problem.objective(sweeps.norm() * scale);
+        progress.history.push_back(std::min(objective, reached));
+        const double change = std::abs(objective - reached), step = sweeps.squared_step();
+        if (change > blur) {
+            change_a_step = change / step;
+            progress.count(change, 0.0);
+            continue;
+        }
+        ++n_blind;
+        progress.count(kSure * change_a_step * step, 0.0);
+        progress.n_quiet = std::min(progress.n_quiet, 1);
+        if (progress.n_quiet == 1 || !(step > least_step)) return;
     }
 }
 
@@ -117,42 +160,81 @@ bool worth_single(const ResponseProblem& problem, const SharedResponseOptions& o
     return examples * problem.n_units() * static_cast<double>(problem.k) > kWorthSingle;
 }
 
+/// Whether a few sweeps of some of the examples find nearly the weights of all, for a fraction of
+/// the work, and these are not given.
+bool worth_drawing(const ResponseProblem& problem, const std::vector<ResponseStarts>& starts) {
+    const Index widest = *std::max_element(problem.widths.begin(), problem.widths.end());
+    const bool are_given = std::any_of(starts.begin(), starts.end(), [](const auto& start) {
+        return start.kind == ResponseStart::kGiven;
+    });
+    return !are_given && problem.n_examples >= static_cast<double>(kDrawnGroup * 2 * widest);
+}
+
+/// The best start after these sweeps; sets its number.
+WeightsOf<float> weights_of_drawn(const ResponseProblem& problem,
+                                  const std::vector<NetworkView>& networks,
+                                  const std::vector<ResponseStarts>& starts, std::size_t& best) {
+    const SingleCopies drawn =
+        draw_in_single(networks, kDrawnGroup, problem.n_threads, problem.stop);
+    ResponseStage<float> stage(problem, drawn.networks, 1.0);
+    Sweeps<float> sweeps(stage.sum(), problem.widths, problem.k, problem.n_threads, problem.stop);
+    best = begin_at_best(sweeps, starts, problem.stop);
+    for (int sweep = 0; sweep < kDrawnSweeps; ++sweep) sweeps.sweep();
+    return sweeps.weights();
+}
+
+/// The sweeps in single precision; sets the weights of the fit, and returns the push.
+Push fit_in_single(const ResponseProblem& problem, const SingleCopies& copies,
+                   const std::vector<ResponseStarts>& starts, Progress& progress,
+                   SharedResponseFit& fit) {
+    double factor = copies.factor;
+    if (copies.networks.empty()) {
+        const double mean_square = problem.total / (problem.n_examples * problem.n_units());
+        factor = mean_square > 0.0 ? 1.0 / std::sqrt(mean_square) : 1.0;
+    }
+    ResponseStage<float> stage(problem, copies.networks, factor);
+    Sweeps<float> sweeps(stage.sum(), problem.widths, problem.k, problem.n_threads, problem.stop);
+    fit.on_examples = stage.on_examples();
+    if (fit.on_examples && worth_drawing(problem, starts)) {
+        std::vector<NetworkView> views;
+        for (const auto& copy : copies.networks) views.push_back(view_of(copy));
+        sweeps.start_at(weights_of_drawn(problem, views, starts, fit.start));
+    } else {
+        fit.start = begin_at_best(sweeps, starts, problem.stop);
+    }
+    const double scale = 1.0 / (factor * factor);
+    progress.history.push_back(problem.objective(sweeps.norm() * scale));
+    run_in_single(sweeps, scale, progress);
+    fit.weights = widened(sweeps.weights(), problem.n_threads, problem.stop);
+    return sweeps.push(factor);
+}
+
 /// The sweeps of a fit, in single precision first where that pays; `response` may be null.
 /// Returns whether `response` holds the sum R of the final weights.
-bool fit_by_sweeps(const ResponseProblem& problem, const SharedResponseOptions& options,
-                   const std::vector<ResponseStarts>& starts, double* response,
-                   SharedResponseFit& fit) {
-    const int n_threads = problem.n_threads;
-    Weights close;
+bool fit_by_sweeps(const ResponseProblem& problem, SingleCopies copies, bool single,
+                   const SharedResponseOptions& options, const std::vector<ResponseStarts>& starts,
+                   double* response, SharedResponseFit& fit) {
     std::vector<double>& history = fit.objective_history;
-    int n_quiet = 0;
-    const bool single = worth_single(problem, options);
+    Progress progress{problem, options, history};
+    Push push;
+    double expected = std::min<double>(options.max_iter, kExpectedIterations);
     if (single) {
-        ResponseStage<float> stage(problem, problem.factor, kExpectedIterations, nullptr);
-        Sweeps<float> sweeps(stage.sum(), problem.widths, problem.k, n_threads, problem.stop);
-        fit.start = begin_at_best(sweeps, starts);
-        fit.on_examples = stage.on_examples();
-        const double scale = 1.0 / (problem.factor * problem.factor);
-        history.push_back(problem.objective(sweeps.norm() * scale));
-        run(problem, options, sweeps, scale, stage.on_examples(), n_quiet, history);
-        close = widened(sweeps.weights());
-        n_quiet = std::min(n_quiet, 1);  // the last word is double's
+        push = fit_in_single(problem, copies, starts, progress, fit);
+        copies = {};
+        expected = progress.is_over() ? 0.0 : std::min(expected, kLastIterations);
     }
-    const bool is_close = single && options.tol >= kLeastInSingle;
-    const double expected =
-        std::min<double>(options.max_iter, is_close ? kLastIterations : kExpectedIterations);
-    ResponseStage<double> stage(problem, 1.0, expected, response);
-    Sweeps<double> sweeps(stage.sum(), problem.widths, problem.k, n_threads, problem.stop);
+    ResponseStage<double> stage(problem, expected, response);
+    Sweeps<double> sweeps(stage.sum(), problem.widths, problem.k, problem.n_threads, problem.stop);
     if (single) {
-        sweeps.start_at(close);
+        sweeps.continue_from(fit.weights, push);
         settle(history, problem.objective(sweeps.norm()));
     } else {
-        fit.start = begin_at_best(sweeps, starts);
+        fit.start = begin_at_best(sweeps, starts, problem.stop);
         fit.on_examples = stage.on_examples();
         history.push_back(std::max(problem.objective(sweeps.norm()), 0.0));
     }
-    run(problem, options, sweeps, 1.0, stage.on_examples(), n_quiet, history);
-    fit.converged = n_quiet == 2;
+    run_in_double(sweeps, progress);
+    fit.converged = progress.n_quiet == 2;
     fit.weights = sweeps.weights();
     return stage.on_examples() && response != nullptr;
 }
@@ -161,32 +243,43 @@ bool fit_by_sweeps(const ResponseProblem& problem, const SharedResponseOptions& 
 bool fit_by_alternation(const ResponseProblem& problem, const SharedResponseOptions& options,
                         const ResponseStarts& start, double* response, SharedResponseFit& fit) {
     const double iterations = std::min<double>(options.max_iter, kExpectedIterations);
-    ResponseStage<double> stage(problem, 1.0, iterations, response);
+    ResponseStage<double> stage(problem, iterations, response);
     fit.weights = start.weights;
     fit.on_examples = stage.on_examples();
     if (start.kind != ResponseStart::kGiven) {
         Sweeps<double> sweeps(stage.sum(), problem.widths, problem.k, options.n_threads,
                               problem.stop);
-        begin(sweeps, start);
+        begin(sweeps, start, problem.stop);
         fit.weights = sweeps.weights();
     }
     alternate(stage.sum(), options, problem.total, problem.stop, fit);
     return stage.on_examples() && response != nullptr;
 }
 
-/// Returns whether `response` holds the sum R of the final weights.
+/// Sets the weights and what else does not need the response. Returns whether `response` holds the
+/// sum R of these weights.
 bool fit_weights(ResponseProblem& problem, const SharedResponseOptions& options,
                  const std::vector<ResponseStarts>& starts, double* response,
                  SharedResponseFit& fit) {
+    const bool single = options.accelerate && worth_single(problem, options);
+    SingleCopies copies;
+    if (problem.networks == nullptr) {
+        problem.total = problem.products->trace();
+    } else if (single && prefer_examples<float>(problem, kExpectedIterations)) {
+        copies = copy_in_single(*problem.networks, problem.n_threads, problem.stop);
+        problem.total = copies.squares;
+    } else {
+        problem.total = squared_norm(*problem.networks, problem.n_threads, problem.stop);
+    }
     if (!std::isfinite(problem.total)) {
         fit.weights = starts.front().weights;
         fit.objective_history.push_back(problem.total);
         return false;
     }
-    const double mean_square = problem.total / (problem.n_examples * problem.n_units());
-    if (mean_square > 0.0) problem.factor = 1.0 / std::sqrt(mean_square);
-    return options.accelerate ? fit_by_sweeps(problem, options, starts, response, fit)
-                              : fit_by_alternation(problem, options, starts.front(), response, fit);
+    if (!options.accelerate) {
+        return fit_by_alternation(problem, options, starts.front(), response, fit);
+    }
+    return fit_by_sweeps(problem, std::move(copies), single, options, starts, response, fit);
 }
 
 }  // namespace
@@ -196,14 +289,10 @@ SharedResponseFit fit_shared_response(const std::vector<NetworkView>& networks,
                                       const SharedResponseOptions& options, const StopToken& stop) {
     const Index k = starts.front().weights.front().cols();
     ResponseProblem problem(networks, k, options.n_threads, stop);
-    for (const double norm : squared_norms(networks, options.n_threads, stop)) {
-        problem.total += norm;
-    }
-
     SharedResponseFit fit;
     Eigen::Map<RowMatrix> shared(response, networks.front().n_examples, k);
     if (!fit_weights(problem, options, starts, response, fit)) {
-        ResponseOnExamples<double> sum(networks, response, k, 1.0, options.n_threads, stop);
+        ResponseOnExamples<double> sum(networks, response, k);
         sum.set(fit.weights, options.n_threads, stop);
     }
     shared /= static_cast<double>(networks.size());
@@ -215,7 +304,6 @@ SharedResponseFit fit_shared_response(const MatrixXd& products, const std::vecto
                                       const SharedResponseOptions& options, const StopToken& stop) {
     const Index k = starts.front().weights.front().cols();
     ResponseProblem problem(products, widths, k, options.n_threads, stop);
-    problem.total = products.trace();
     SharedResponseFit fit;
     fit_weights(problem, options, starts, nullptr, fit);
     return fit;

@@ -17,8 +17,13 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 _BLOCK_BYTES = 1 << 22
 
 
-def activations(value: Any, name: str, *, min_examples: int = 2) -> Floats:
-    """Return `value` as a finite float32 or float64 matrix, copied only if its dtype is another."""
+def activations(
+    value: Any, name: str, *, min_examples: int = 2, check_finite: bool = True
+) -> Floats:
+    """Return `value` as a finite float32 or float64 matrix, copied only if its dtype is another.
+
+    Without `check_finite` the caller has a pass of its own that finds what is not.
+    """
     array = numbers(value, name)
     if array.ndim != 2:
         hint = "; reshape one unit to (n_examples, 1)" if array.ndim == 1 else ""
@@ -32,7 +37,8 @@ def activations(value: Any, name: str, *, min_examples: int = 2) -> Floats:
             f"`{name}` must have at least {min_examples} examples, got {array.shape[0]}"
         )
     matrix = as_float(array)
-    refuse_non_finite(matrix, name)
+    if check_finite:
+        refuse_non_finite(matrix, name)
     return matrix
 
 
@@ -55,6 +61,7 @@ def activation_list(
     min_networks: int = 2,
     min_examples: int = 2,
     labels: Sequence[str] | None = None,
+    check_finite: bool = True,
 ) -> list[Floats]:
     """Return a list of matrices of the same examples, one a network; `labels` name them."""
     if isinstance(values, np.ndarray) and values.ndim != 3:
@@ -68,7 +75,7 @@ def activation_list(
         raise ValueError(f"`{name}` must hold at least {min_networks} networks, got {len(values)}")
     labels = labels or [str(i) for i in range(len(values))]
     matrices = [
-        activations(value, f"{name}[{label}]", min_examples=min_examples)
+        activations(value, f"{name}[{label}]", min_examples=min_examples, check_finite=check_finite)
         for label, value in zip(labels, values)
     ]
     for label, matrix in zip(labels, matrices):

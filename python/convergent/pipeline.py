@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from convergent._warnings import say_undrawn
 from convergent.progress import ReportProgress, silent
 from convergent.statistics import Statistics
 from convergent.study.arrays import statistics_from_files
@@ -179,11 +180,7 @@ def compare_files(
         import jinja2  # noqa: F401
         import matplotlib as mpl  # noqa: F401
     except ImportError as error:
-        print(
-            f"report.html is not written, because {error.name} is not installed "
-            '(pip install "convergent[full]"); the numbers are in summary.csv',
-            file=sys.stderr,
-        )
+        say_undrawn("report.html is", error)
         return result
     return {**result, **report(root)}
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convergent import _storage
+from convergent._warnings import say_undrawn
 from convergent.progress import ReportProgress, silent
 from convergent.simulation.one_run import QUANTITIES
 from convergent.simulation.runs import RESULT, simulate
@@ -63,11 +63,7 @@ def _write_figures(simulations: Sequence[Simulation], root: Path) -> list[Path]:
     try:
         from convergent.report import figures
     except ImportError as error:
-        print(
-            f"figures are not written, because {error.name} is not installed "
-            '(pip install "convergent[full]"); the numbers are in summary.csv',
-            file=sys.stderr,
-        )
+        say_undrawn("figures are", error)
         return []
     drawn = {"agreement.png": figures.simulation_bars(simulations)}
     for simulation in simulations:

@@ -77,10 +77,11 @@ def sweeps(
                 trial = procrustes(product + reach * (product - before))
                 if np.sum((trial - weights[i]) * product) < 0.0:
                     trial, refused = None, refused + 1
+                    reach = max(0.7 * reach, 0.2)
             weights[i] = procrustes(product) if trial is None else trial
             last[i] = product
-        if sweep > 0:
-            reach = min(1.1 * reach, 2.0) if refused <= 1 else max(reach / 2.0, 0.2)
+        if sweep > 0 and refused == 0:
+            reach = min(1.1 * reach, 2.0)
         history.append(objective(data, weights, shared_response(data, weights)))
     return weights, history
 

@@ -33,9 +33,10 @@ void read_rectangle(const NetworkView& network, const Rectangle& part, double* o
                     std::ptrdiff_t out_stride);
 /// The same without gaps between the examples.
 void read_rectangle(const NetworkView& network, const Rectangle& part, double* out);
-/// The same times `factor`, rounded once, to single or to double precision.
-void read_rectangle(const NetworkView& network, const Rectangle& part, double factor, float* out,
-                    std::ptrdiff_t out_stride);
+/// The same times `factor`, rounded once, to single or to double precision. That to single
+/// precision returns the sum of squares in double, without the factor.
+double read_rectangle(const NetworkView& network, const Rectangle& part, double factor, float* out,
+                      std::ptrdiff_t out_stride);
 void read_rectangle(const NetworkView& network, const Rectangle& part, double factor, double* out,
                     std::ptrdiff_t out_stride);
 

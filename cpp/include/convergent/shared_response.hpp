@@ -17,7 +17,8 @@ enum class ResponseStart {
 };
 
 /// A start, and orthonormal weights (n_units_i, k) for each network: to begin at, or for the
-/// directions that the data leave undetermined.
+/// directions that the data leave undetermined. Those of the first network of a sequence need only
+/// be independent.
 struct ResponseStarts {
     ResponseStart kind;
     std::vector<Eigen::MatrixXd> weights;

@@ -28,10 +28,13 @@ class ResponseData:
             self.n_examples = activations.n_examples
             self.means = [activations.mean(i) for i in range(len(self.widths))]
             return
-        self._networks = _validate.activation_list(activations, "activations")
+        self._networks = _validate.activation_list(activations, "activations", check_finite=False)
         self.widths = tuple(network.shape[1] for network in self._networks)
         self.n_examples = self._networks[0].shape[0]
         self.means = [_core.kernels.unit_summary(x, None, n_threads)[2] for x in self._networks]
+        for i, mean in enumerate(self.means):
+            if not np.isfinite(mean).all():
+                _validate.refuse_non_finite(self._networks[i], f"activations[{i}]")
 
     def deterministic(self, center: bool, starts: list[Start], **settings: Any) -> Fit:
         """Return weights, response, objectives, convergence, the place of work and the best start."""

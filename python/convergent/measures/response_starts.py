@@ -39,6 +39,7 @@ def starting_points(
 def _weights(rng: np.random.Generator, name: str, widths: Sequence[int], k: int) -> list[Matrix]:
     if name != "sequential":
         return [random_weights(rng, width, k) for width in widths]
-    # Only the first network's are begun at, and only where they may lie in several directions.
-    first = random_weights(rng, widths[0], k) if k < widths[0] else np.eye(k)
+    # Only the first network's are begun at, and only where they may lie in several directions; the
+    # kernel makes them orthonormal, without the threads of a BLAS that spin on beside its own.
+    first = rng.standard_normal((widths[0], k)) if k < widths[0] else np.eye(k)
     return [first, *(np.eye(width, k) for width in widths[1:])]

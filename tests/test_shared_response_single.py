@@ -1,0 +1,114 @@
+"""Sweeps of the shared response model in single precision: copies, examples drawn for a start, threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.reference import shared_response as reference
+from tests.test_shared_response import assert_orthonormal, draw, orthonormal
+from tests.test_shared_response_sweeps import kernel
+
+Matrix = NDArray[np.float64]
+
+# So many units for one shared direction that the examples are read in every sweep, and so many
+# examples that a start is found from some of them.
+WIDTHS, N_EXAMPLES, K = (60, 60, 60, 60), 600, 1
+
+
+def sequential(widths: tuple[int, ...], k: int) -> tuple[str, list[Matrix]]:
+    return "sequential", orthonormal(5, widths, k)
+
+
+def planted(seed: int) -> list[Matrix]:
+    """Networks that share one response, with noise."""
+    rng = np.random.default_rng(seed)
+    shared = rng.standard_normal((N_EXAMPLES, K))
+    return [
+        3.0 * shared @ rng.standard_normal((K, n)) + rng.standard_normal((N_EXAMPLES, n))
+        for n in WIDTHS
+    ]
+
+
+def test_a_start_from_some_examples_is_close_to_the_end(level: str) -> None:
+    networks = planted(0)
+    starts = [sequential(WIDTHS, K)]
+    weights, _, history, converged, on_examples, _ = kernel(
+        networks, starts, single=True, max_iter=100, tol=1e-10
+    )
+    assert on_examples
+    assert converged
+    assert_orthonormal(weights)
+    double = kernel(networks, starts, max_iter=100, tol=1e-10)
+    assert history[-1] == pytest.approx(double[2][-1], rel=1e-8)
+    assert history[0] < 1.01 * history[-1]
+    data = [x - x.mean(axis=0) for x in networks]
+    shared = reference.shared_response(data, weights)
+    assert history[-1] == pytest.approx(reference.objective(data, weights, shared), rel=1e-9)
+
+
+def test_examples_in_the_order_of_their_classes_mislead_no_start(level: str) -> None:
+    networks = planted(1)
+    order = np.argsort(networks[0][:, 0])
+    history = kernel([x[order] for x in networks], [sequential(WIDTHS, K)], single=True)[2]
+    assert history[0] < 1.01 * history[-1]
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_few_examples_of_another_size_than_the_others(level: str, scale: float) -> None:
+    networks = planted(2)
+    for x in networks:
+        x -= x.mean(axis=0)
+        # The examples that a first guess of the size looks at; centred, so that means stay 0.
+        x[[i * N_EXAMPLES // 8 for i in range(8)]] = 0.0
+        x -= x.mean(axis=0)
+        x *= scale
+    starts = [sequential(WIDTHS, K)]
+    single = kernel(networks, starts, single=True, max_iter=100, tol=1e-9)
+    double = kernel(networks, starts, max_iter=100, tol=1e-9)
+    assert single[2][-1] == pytest.approx(double[2][-1], rel=1e-7)
+
+
+def test_one_huge_example_makes_the_copies_anew(level: str) -> None:
+    networks = [1e-12 * x for x in planted(3)]
+    for x in networks:
+        x[7] = 1e9 * np.sin(np.arange(x.shape[1]))
+    starts = [sequential(WIDTHS, K)]
+    single = kernel(networks, starts, single=True, max_iter=100, tol=1e-9)
+    assert_orthonormal(single[0])
+    assert np.isfinite(single[2]).all()
+    shared = [(x - x.mean(axis=0)) @ w for x, w in zip(networks, single[0])]
+    cosine = np.vdot(shared[0], shared[1]) / np.linalg.norm(shared[0]) / np.linalg.norm(shared[1])
+    assert abs(cosine) == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("widths", "n_examples", "k"), [(WIDTHS, N_EXAMPLES, K), ((300, 300), 700, 300)]
+)
+def test_same_bits_for_any_threads(
+    level: str, widths: tuple[int, ...], n_examples: int, k: int
+) -> None:
+    networks = draw(6, widths, n_examples, 6)
+    fits = [
+        kernel(networks, [sequential(widths, k)], single=True, max_iter=3, n_threads=n_threads)
+        for n_threads in (1, 3)
+    ]
+    assert_orthonormal(fits[0][0])
+    for one, three in zip(fits[0][0], fits[1][0]):
+        np.testing.assert_array_equal(one, three)
+    np.testing.assert_array_equal(fits[0][2], fits[1][2])
+
+
+def test_any_strides(level: str) -> None:
+    networks = planted(4)
+    starts = [sequential(WIDTHS, K)]
+    plain = kernel(networks, starts, single=True, max_iter=3)
+    odd = [np.asfortranarray(networks[0]), np.repeat(networks[1], 2, axis=1)[:, ::2], *networks[2:]]
+    packed = np.zeros(networks[2].nbytes + 1, dtype=np.uint8)
+    unaligned = packed[1:].view(np.float64).reshape(networks[2].shape)
+    unaligned[...] = networks[2]
+    odd[2] = unaligned
+    strided = kernel(odd, starts, single=True, max_iter=3)
+    for one, other in zip(plain[0], strided[0]):
+        np.testing.assert_allclose(one, other, atol=1e-5)
