@@ -52,9 +52,9 @@ Weights widened(const WeightsOf<float>& weights, int n_threads, const StopToken&
     return result;
 }
 
-/// The columns of w, made orthonormal.
+/// The columns of w, made orthonormal; where they span everything, those of the identity.
 MatrixXd orthonormal(const MatrixXd& w, const StopToken& stop) {
-    if (w.isIdentity(0.0)) return w;
+    if (w.rows() == w.cols()) return MatrixXd::Identity(w.rows(), w.cols());
     return polar_factor(w, MatrixXd::Identity(w.rows(), w.cols()), stop);
 }
 
