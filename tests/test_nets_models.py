@@ -182,7 +182,8 @@ def test_plain_is_the_residual_network_without_shortcuts() -> None:
 
 
 def test_a_residual_block_adds_what_it_gets() -> None:
-    block: Any = nets.CifarResNet(8, width=3).eval().layer2[0]
+    network: Any = nets.CifarResNet(8, width=3).eval()
+    block = network.layer2[0]
     with torch.no_grad():
         block.bn2.weight.zero_()
     maps = torch.rand(2, 3, 6, 6)

@@ -19,7 +19,7 @@ from convergent.nets.models import MODELS, ConvNet, build_model
 from convergent.nets.patches import unit_patches
 from convergent.nets.receptive_field import ReceptiveField, receptive_field
 from convergent.nets.residual import CifarResNet, PlainNet
-from convergent.nets.trained import TrainedNetworks, trained_networks
+from convergent.nets.trained import TrainedNetworks, trained_dataset, trained_networks
 from convergent.nets.training import checkpoint_paths, default_checkpoints, load_network, train
 from convergent.nets.vgg import VGG
 
@@ -47,6 +47,7 @@ __all__ = [
     "receptive_field",
     "save_checkpoint",
     "train",
+    "trained_dataset",
     "trained_networks",
     "unit_patches",
 ]
