@@ -162,7 +162,7 @@ def trajectory(
     statistics = _existing_statistics(folder)
     if settings is None and (folder.comparisons / MANIFEST).exists():
         settings = Study.load(folder.comparisons).settings
-    earlier, last = checkpointed_epochs(folder, statistics, data, device, progress)
+    earlier, last = checkpointed_epochs(folder, statistics, device, progress, data)
     found = follow_training(
         statistics,
         earlier,

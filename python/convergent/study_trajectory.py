@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def checkpointed_epochs(
     folder: StudyFolder,
     statistics: Statistics,
-    data: str | Path | None,
     device: str,
     progress: ReportProgress,
+    data: str | Path | None = None,
 ) -> tuple[dict[int, Epoch], int]:
     """Return the epochs before the last of which every network has a checkpoint, and the last one.
 

@@ -81,8 +81,8 @@ class ImageDataset:
         images: NDArray[np.float32] = getattr(self, f"{split}_images")
         if self.mean is None or self.std is None:
             return images
-        pixels = images * np.float32(self.std).reshape(-1, 1, 1)
-        pixels += np.float32(self.mean).reshape(-1, 1, 1)
+        mean, std = (np.array(v, np.float32).reshape(-1, 1, 1) for v in (self.mean, self.std))
+        pixels: NDArray[np.float32] = images * std + mean
         return np.clip(pixels, 0.0, 1.0, out=pixels)
 
     def fingerprint(self) -> str:

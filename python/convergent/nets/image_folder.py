@@ -49,8 +49,11 @@ def read_image_folder(name: str, root: Path, image_size: int | None) -> RawImage
         )
     shape = _shape(train.samples[0][0], image_size)
     _refuse_too_many(folders[0].parent, len(train.samples) + len(test.samples), shape)
-    splits = [_read(listed.samples, image_size, shape) for listed in (train, test)]
-    return RawImages(*splits, tuple(train.classes))
+    return RawImages(
+        _read(train.samples, image_size, shape),
+        _read(test.samples, image_size, shape),
+        tuple(train.classes),
+    )
 
 
 def _folders(name: str, root: Path) -> tuple[Path, Path]:
