@@ -24,11 +24,14 @@ def read_packed(path: Path, labels: str) -> tuple[NDArray[np.uint8], NDArray[Any
     """
     decode = _decoder()
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
             sheets = sorted(name for name in content.files if name.startswith("jxl"))
             images = [_cut(np.asarray(decode(content[name].tobytes()))) for name in sheets]
             return np.concatenate(images), content[labels]
-    except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+    except (
+        *(OSError, EOFError, ValueError, TypeError, KeyError, ZeroDivisionError),
+        *(RuntimeError, zipfile.BadZipFile),
+    ) as error:
         raise ValueError(f"{path} is truncated or no packed image set: {error}") from error
 
 
