@@ -11,7 +11,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from convergent.cli_arguments import BadArguments, count, count_or_none, seed_list
+from convergent.cli_arguments import (
+    DATASET_NAMES,
+    MODEL_NAMES,
+    BadArguments,
+    count,
+    count_or_none,
+    default_study,
+    seed_list,
+    width,
+)
 from convergent.cli_simulate import add_simulate
 
 EXIT_FAILED = 1
@@ -22,7 +31,9 @@ _EPILOG = """\
 examples:
   convergent demo                                   train four small networks, compare them, write a report
   convergent compare a.npy b.npy --out result       compare two arrays of activations (examples x units)
-  convergent train --out study --seeds 0:5          the same study, step by step
+  convergent train --dataset cifar10 --model vgg11_bn --data DIR --seeds 0:5
+                                                    five larger networks, into study-cifar10-vgg11_bn
+  convergent train --out study --seeds 0:5          the demo's study, step by step
   convergent collect study
   convergent compare study
   convergent trajectory study
@@ -113,10 +124,20 @@ def _add_train(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "train", help="train networks from several seeds", description="Train networks; resumes."
     )
-    parser.add_argument("--out", required=True, metavar="DIR", help="study folder")
-    parser.add_argument("--dataset", default="digits", choices=["digits"], help="default: digits")
-    parser.add_argument("--model", default="convnet", choices=["convnet", "alexnet32"],
-                        help="default: convnet")  # fmt: skip
+    parser.add_argument("--out", metavar="DIR",
+                        help="study folder (default: study-DATASET-MODEL)")  # fmt: skip
+    parser.add_argument("--dataset", default="digits", choices=DATASET_NAMES, metavar="NAME",
+                        help=f"of: {', '.join(DATASET_NAMES)} (default: digits)")  # fmt: skip
+    _add_data(parser)
+    parser.add_argument("--download", action="store_true",
+                        help="fetch the data set into the data folder if it is not there")  # fmt: skip
+    parser.add_argument("--image-size", type=count, metavar="N",
+                        help="pixels to which images of a folder are resized and cropped")  # fmt: skip
+    parser.add_argument("--model", default="convnet", choices=MODEL_NAMES, metavar="NAME",
+                        help=f"of: {', '.join(MODEL_NAMES)} (default: convnet)")  # fmt: skip
+    parser.add_argument("--width", type=width, metavar="N",
+                        help="channels of the network's first layer, to which all others are proportional; "
+                        "for an AlexNet a factor (default: the network's own)")  # fmt: skip
     parser.add_argument(
         "--seeds", type=seed_list, default=list(range(4)), metavar="SEEDS",
         help="first:end, or numbers with commas (default: 0:4)",
@@ -124,6 +145,11 @@ def _add_train(commands: Any) -> argparse.ArgumentParser:
     _add_training_options(parser)
     parser.set_defaults(run=run_train)
     return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", metavar="DIR",
+                        help="folder that holds the data set (default: the variable CONVERGENT_DATA)")  # fmt: skip
 
 
 def _add_collect(commands: Any) -> argparse.ArgumentParser:
@@ -139,6 +165,7 @@ def _add_collect(commands: Any) -> argparse.ArgumentParser:
         metavar="NAME",
         help="layers by name or pattern (default: after each ReLU)",
     )
+    _add_data(parser)
     parser.add_argument("--device", default="cpu", help="default: cpu")
     parser.add_argument("--top", type=count_or_none, default=9, metavar="N",
                         help="image patches to keep of each unit, 0 for none (default: 9)")  # fmt: skip
@@ -189,6 +216,7 @@ def _add_trajectory(commands: Any) -> argparse.ArgumentParser:
         "they have learnt at the end. Needs collected statistics; takes the settings of the comparison. Resumes.",
     )
     parser.add_argument("study", metavar="DIR", help="study folder with networks and statistics")
+    _add_data(parser)
     parser.add_argument("--device", default="cpu", help="default: cpu")
     parser.add_argument("--threads", type=count, metavar="N", help="default: all processors")
     parser.set_defaults(run=run_trajectory)
@@ -243,10 +271,14 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
 
     with _progress(options) as progress:
         return pipeline.train(
-            options.out,
+            options.out or default_study(options.dataset, options.model, options.width),
             options.seeds,
             dataset=options.dataset,
+            data=options.data,
+            download=options.download,
+            image_size=options.image_size,
             model=options.model,
+            width=options.width,
             epochs=options.epochs,
             progress=progress,
         )
@@ -260,6 +292,7 @@ def run_collect(options: argparse.Namespace) -> dict[str, Any]:
         return pipeline.collect(
             options.study,
             layers=options.layers,
+            data=options.data,
             device=options.device,
             n_top=options.top,
             progress=progress,
@@ -311,7 +344,11 @@ def run_trajectory(options: argparse.Namespace) -> dict[str, Any]:
 
     with _progress(options) as progress:
         return pipeline.trajectory(
-            options.study, device=options.device, n_threads=options.threads, progress=progress
+            options.study,
+            data=options.data,
+            device=options.device,
+            n_threads=options.threads,
+            progress=progress,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from convergent.study.trajectory import MANIFEST as TRAJECTORY_MANIFEST
 from convergent.study.trajectory import Trajectory, follow_training
 from convergent.study_patches import read_patches, write_patches
 
-DEFAULT_LAYERS = ("relu*",)
+DEFAULT_LAYERS = ("*relu*",)
 """Layers that are collected unless others are named: after each rectifier, as the papers do."""
 
 
@@ -28,19 +29,27 @@ def train(
     seeds: Iterable[int],
     *,
     dataset: str = "digits",
+    data: str | Path | None = None,
+    download: bool = False,
+    image_size: int | None = None,
     model: str = "convnet",
+    width: float | None = None,
     epochs: int = 12,
     progress: ReportProgress = silent,
 ) -> dict[str, Any]:
-    """Train one network a seed below the study folder; finished ones are kept."""
+    """Train one network a seed below the study folder; finished ones are kept.
+
+    The data set is found in the folder `data`, or in the one that CONVERGENT_DATA names; where it lies is not kept.
+    """
     from convergent import nets
 
     paths = nets.train(
         model,
-        nets.load_dataset(dataset),
+        nets.load_dataset(dataset, data, download, image_size=image_size),
         seeds=seeds,
         out=StudyFolder(root).networks,
         epochs=epochs,
+        model_parameters=None if width is None else {"width": width},
         progress=progress,
     )
     return {"networks": [str(path) for path in paths]}
@@ -51,6 +60,7 @@ def collect(
     *,
     seeds: Iterable[int] | None = None,
     layers: Sequence[str] | None = None,
+    data: str | Path | None = None,
     device: str = "cpu",
     n_top: int = 9,
     progress: ReportProgress = silent,
@@ -59,7 +69,7 @@ def collect(
 
     All trained networks of the folder take part, or those of some seeds. Statistics that are there already and come
     from the same weights and settings are kept. With `n_top` > 0, the patches of images that each unit responds to
-    most are kept, too.
+    most are kept, too. `data` is the folder of the data set, by default what CONVERGENT_DATA names.
     """
     from convergent import nets
 
@@ -71,12 +81,13 @@ def collect(
         "dataset": trained.dataset,
         "layers": chosen,
     }
+    load_data = cache(lambda: trained.load_dataset(data))
     statistics = _stored_statistics(folder, source, n_top)
     if statistics is None:
-        data = nets.load_dataset(trained.dataset)
+        dataset = load_data()
         statistics = nets.collect(
             trained.load(),
-            nets.batches(data.test_images, data.test_labels),
+            nets.batches(dataset.test_images, dataset.test_labels),
             layers=chosen,
             device=device,
             n_top=n_top,
@@ -84,9 +95,7 @@ def collect(
         )
         statistics.settings["study"] = source
         statistics.save(folder.statistics)
-    write_patches(
-        folder, statistics, trained.load, lambda: nets.load_dataset(trained.dataset), progress
-    )
+    write_patches(folder, statistics, trained.load, load_data, progress)
     return _collected(folder, statistics)
 
 
@@ -137,6 +146,7 @@ def trajectory(
     root: str | Path,
     *,
     settings: CompareSettings | None = None,
+    data: str | Path | None = None,
     device: str = "cpu",
     n_threads: int | None = None,
     progress: ReportProgress = silent,
@@ -152,7 +162,7 @@ def trajectory(
     statistics = _existing_statistics(folder)
     if settings is None and (folder.comparisons / MANIFEST).exists():
         settings = Study.load(folder.comparisons).settings
-    earlier, last = checkpointed_epochs(folder, statistics, device, progress)
+    earlier, last = checkpointed_epochs(folder, statistics, device, progress, data)
     found = follow_training(
         statistics,
         earlier,
