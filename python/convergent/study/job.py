@@ -12,6 +12,7 @@ import numpy as np
 
 import convergent
 from convergent import _storage
+from convergent.measures.ordered_work import one_blas_thread
 from convergent.progress import silent
 from convergent.statistics import Statistics
 from convergent.study import task_run
@@ -72,12 +73,16 @@ class WorkerDied:
 
 
 def run_group(job: Job, source: Layer | AllLayers, group: TaskGroup, say: Say) -> list[Outcome]:
-    """Run the tasks of a group one after the other; what cannot be computed is an outcome, too."""
+    """Run the tasks of a group one after the other; what cannot be computed is an outcome, too.
+
+    The bits of NumPy's matrix products depend on the number of threads, so that they have one.
+    """
     outcomes = []
-    for position, planned in enumerate(group.tasks):
-        say(BEGINS, position)
-        outcomes.append(_outcome(job, source, planned))
-        say(ENDS, position)
+    with one_blas_thread():
+        for position, planned in enumerate(group.tasks):
+            say(BEGINS, position)
+            outcomes.append(_outcome(job, source, planned))
+            say(ENDS, position)
     return outcomes
 
 
@@ -128,7 +133,7 @@ def run_group_elsewhere(job: Job, group: TaskGroup, say: Say) -> list[Problem | 
             f"a worker has convergent {convergent.__version__}, the comparison {job.version}: install the same"
         )
     problems: list[Problem | None] = []
-    with _held.lock:
+    with _held.lock, one_blas_thread():
         position = 0
         source = _held.source(job, group, lambda: say(WORKS, position))
         for position, planned in enumerate(group.tasks):

@@ -66,7 +66,7 @@ class LocalProcesses:
         n_threads = max(1, _validate.thread_count(job.n_threads) // self._n_workers)
         job = replace(job, n_threads=n_threads)
         waiting = deque(groups)
-        workers = [_Worker(job, n_threads) for _ in range(min(self._n_workers, len(groups)))]
+        workers = [_Worker(job) for _ in range(min(self._n_workers, len(groups)))]
         try:
             running = {worker.begin(waiting.popleft()): worker for worker in workers}
             while running:
@@ -96,9 +96,8 @@ class _Worker:
     The line says which task is under way, and ends the process when it is cut.
     """
 
-    def __init__(self, job: Job, n_threads: int) -> None:
+    def __init__(self, job: Job) -> None:
         self._job = job
-        self._n_threads = n_threads
         self._n_starts = 0
         self._start()
 
@@ -106,7 +105,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self._line, self._their_end = context.Pipe()
         self._pool = ProcessPoolExecutor(
-            1, context, initializer=_begin, initargs=(self._their_end, self._n_threads)
+            1, context, initializer=_begin, initargs=(self._their_end,)
         )
         self._process_id: int | None = None
         self._is_cut = False
@@ -184,12 +183,11 @@ def _interrupts_held() -> Iterator[None]:
 _line: Connection[Any, Any] | None = None
 
 
-def _begin(line: Connection[Any, Any], n_threads: int) -> None:
+def _begin(line: Connection[Any, Any]) -> None:
     global _line
     _line = line
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(line,), daemon=True).start()
-    _limit_blas(n_threads)
     line.send(os.getpid())
 
 
@@ -198,13 +196,6 @@ def _end_with(line: Connection[Any, Any]) -> None:
     with suppress(EOFError, OSError):
         line.recv()
     os._exit(1)
-
-
-def _limit_blas(n_threads: int) -> None:
-    import scipy.linalg  # noqa: F401  (comes with a BLAS of its own, which must be there to be told)
-    from threadpoolctl import threadpool_limits  # scikit-learn needs it, too
-
-    threadpool_limits(limits=n_threads)
 
 
 def _run(job: Job, group: TaskGroup) -> list[Problem | None]:
