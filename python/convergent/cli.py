@@ -278,22 +278,8 @@ def run_collect(options: argparse.Namespace) -> dict[str, Any]:
 def run_compare(options: argparse.Namespace) -> dict[str, Any]:
     """Compare a study's networks, or arrays."""
     from convergent import pipeline
-    from convergent.study.settings import CompareSettings
 
-    try:
-        settings = CompareSettings(
-            measures=options.measures,
-            epsilons=options.epsilons,
-            convention=options.convention,
-            n_orders=options.orders,
-            penalties=options.penalties,
-            penalty=options.penalty,
-            n_groups=options.groups,
-            n_features=options.features,
-            seed=options.seed,
-        )
-    except ValueError as error:
-        raise BadArguments(error) from error
+    settings = _compare_settings(options)
     inputs = [Path(path) for path in options.inputs]
     folders = [path for path in inputs if path.is_dir()]
     with _progress(options) as progress:
@@ -323,6 +309,25 @@ def run_compare(options: argparse.Namespace) -> dict[str, Any]:
             scheduler=options.scheduler,
             progress=progress,
         )
+
+
+def _compare_settings(options: argparse.Namespace) -> Any:
+    from convergent.study.settings import CompareSettings
+
+    try:
+        return CompareSettings(
+            measures=options.measures,
+            epsilons=options.epsilons,
+            convention=options.convention,
+            n_orders=options.orders,
+            penalties=options.penalties,
+            penalty=options.penalty,
+            n_groups=options.groups,
+            n_features=options.features,
+            seed=options.seed,
+        )
+    except ValueError as error:
+        raise BadArguments(error) from error
 
 
 def run_trajectory(options: argparse.Namespace) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,9 @@ from convergent.study.study import Problem
 if TYPE_CHECKING:
     from distributed import Client
 
-_SECONDS_BETWEEN_LOOKS = 0.3
+Said = tuple[int, str, int]
+"""Number of the group, event, position of the task."""
+_SECONDS_TO_LISTEN = 0.3
 _SECONDS_BETWEEN_STOP_CHECKS = 1.0
 
 
@@ -89,19 +92,18 @@ class DaskCluster:
         """Yield each group when it has ended; closing the iterator cancels the others."""
         client = self._connected()
         topic = f"convergent-{job.token}"
-        said: queue.SimpleQueue[tuple[int, str, int]] = queue.SimpleQueue()
+        said: queue.SimpleQueue[Said] = queue.SimpleQueue()
         client.subscribe_topic(topic, lambda event: said.put(event[1]))
         running: dict[Any, TaskGroup] = {}
         try:
             for number, group in enumerate(groups):
                 name = f"{topic}-{time.monotonic_ns()}-{number}"
-                running[client.submit(_run, job, group, number, topic, key=name, pure=False)] = (
-                    group
-                )
+                future = client.submit(_run, job, group, number, topic, key=name, pure=False)
+                running[future] = group
             while running:
-                finished = _finished(list(running))
-                while not said.empty():
-                    number, event, position = said.get()
+                finished = [future for future in running if future.status != "pending"]
+                # What is said of a group is here before its end is, or is of no use any more.
+                for number, event, position in _said(said, 0.0 if finished else _SECONDS_TO_LISTEN):
                     watch.event(groups[number], event, position)
                 for future in finished:
                     yield running.pop(future), _ended(future)
@@ -117,14 +119,14 @@ class DaskCluster:
         self._client = None
 
 
-def _finished(futures: list[Any]) -> list[Any]:
-    """Return the futures that have finished after a moment, or at once if there are any."""
-    distributed = _distributed()
-    try:
-        distributed.wait(futures, timeout=_SECONDS_BETWEEN_LOOKS, return_when="FIRST_COMPLETED")
-    except TimeoutError:
-        return []
-    return [future for future in futures if future.done()]
+def _said(things: queue.SimpleQueue[Said], seconds: float) -> list[Said]:
+    """Return what workers have said; if nothing, what they say in the next moment."""
+    found = []
+    with suppress(queue.Empty):
+        found.append(things.get(timeout=seconds) if seconds else things.get_nowait())
+        while True:
+            found.append(things.get_nowait())
+    return found
 
 
 def _ended(future: Any) -> Ended:
