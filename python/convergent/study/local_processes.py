@@ -76,6 +76,9 @@ class LocalProcesses:
                 for future in finished:
                     worker = running.pop(future)
                     group, ended = worker.group, worker.ended(future)
+                    if ended is None:
+                        running[worker.begin(group)] = worker
+                        continue
                     if waiting:
                         running[worker.begin(waiting.popleft())] = worker
                     yield group, ended
@@ -127,18 +130,19 @@ class _Worker:
         except (EOFError, OSError):  # of a process that is dead, which its future says
             pass
 
-    def ended(self, future: Future[list[Problem | None]]) -> Ended:
-        """Return how the group ended, with the process ready for another one."""
+    def ended(self, future: Future[list[Problem | None]]) -> Ended | None:
+        """Return how the group ended, with a process ready for another one; None if it has not begun."""
         try:
             return [Outcome(problem=problem) for problem in future.result()]
         except BrokenProcessPool:
-            self._n_starts = 0 if self._process_id is not None else self._n_starts + 1
-            if self._n_starts == _STARTS:
-                raise RuntimeError(_NO_START) from None
+            has_begun = self._process_id is not None
             self.stop()
             self.wait()
             self._start()
-            return WorkerDied("its process was killed")
+        self._n_starts = 0 if has_begun else self._n_starts + 1
+        if self._n_starts == _STARTS:
+            raise RuntimeError(_NO_START)
+        return WorkerDied("its process was killed") if has_begun else None
 
     def stop(self) -> None:
         """End the process at once."""
