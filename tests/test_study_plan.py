@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,16 +92,13 @@ def test_a_group_of_pairs_is_of_few_networks() -> None:
 
 
 def test_a_network_is_binned_once_and_only_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    from convergent.study import layer as layer_module
-
     calls: list[int] = []
-    bin_units = layer_module.bin_units
 
-    def counting(*arguments: object, **options: object) -> object:
+    def counting(*arguments: Any, **options: Any) -> cv.BinnedUnits:
         calls.append(1)
-        return bin_units(*arguments, **options)  # type: ignore[arg-type]
+        return cv.bin_units(*arguments, **options)
 
-    monkeypatch.setattr(layer_module, "bin_units", counting)
+    monkeypatch.setattr("convergent.study.layer.bin_units", counting)
     layer = Layer(many_networks(3).layers["one"], None, CompareSettings())
     for i, j in ((0, 1), (1, 0), (0, 1)):
         layer.binned(i), layer.binned(j)

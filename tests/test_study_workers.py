@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def expected(statistics: cv.Statistics) -> Study:
     return study.compare(statistics, n_threads=1)
 
 
-def workers_of(process_id: int) -> list[psutil.Process]:
+def workers_of(process_id: int) -> list[Any]:
     """Return the worker processes that a process has started."""
     try:
         children = psutil.Process(process_id).children(recursive=True)
