@@ -71,11 +71,16 @@ class Layer:
         labels = "" if self.labels is None else repr(self.labels.tolist())
         return f"{self.statistics.fingerprint()}\n{labels}"
 
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        return self.settings.as_dict()
+
     def key(self, task: Task) -> str:
         """Return a digest of all that a task's result depends on."""
-        content = self.settings.as_dict()
         parts = [self._fingerprint, repr(task.networks)]
-        parts += [f"{name}={content[name]}" for name in _depends_on(task.measure, self.settings)]
+        parts += [
+            f"{name}={self._settings[name]}" for name in _depends_on(task.measure, self.settings)
+        ]
         if task.measure in _CONTENTS:
             parts.append(f"contents={_CONTENTS[task.measure]}")
         return _storage.text_digest("\n".join(parts))
