@@ -15,6 +15,7 @@ from convergent.cli_arguments import (
     DATASET_NAMES,
     MODEL_NAMES,
     BadArguments,
+    add_workers,
     count,
     count_or_none,
     default_study,
@@ -43,7 +44,7 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 2 for bad arguments, 1 if it failed."""
+    """Run one command and return its exit code: 0, 2 for bad arguments, 1 if it failed or left tasks undone."""
     options = _parser().parse_args(arguments)
     try:
         result = options.run(options)
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(result, indent=1))
     else:
         _print_result(result)
-    return 0
+    return EXIT_FAILED if result.get("unfinished") else 0
 
 
 def _print_result(result: dict[str, Any]) -> None:
@@ -112,6 +113,7 @@ def _add_demo(commands: Any) -> argparse.ArgumentParser:
         "--seeds", type=count, default=4, metavar="N", help="number of networks (default: 4)"
     )
     _add_training_options(parser)
+    add_workers(parser)
     parser.set_defaults(run=run_demo)
     return parser
 
@@ -203,7 +205,9 @@ def _add_compare(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--features", type=count, default=50, metavar="K",
                         help="dimensions of the shared response (default: 50)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    parser.add_argument("--threads", type=count, metavar="N", help="default: all processors")
+    parser.add_argument("--threads", type=count, metavar="N",
+                        help="default: all processors; workers divide them")  # fmt: skip
+    add_workers(parser)
     parser.set_defaults(run=run_compare)
     return parser
 
@@ -260,9 +264,15 @@ def run_demo(options: argparse.Namespace) -> dict[str, Any]:
         seeds = range(options.seeds)
         pipeline.train(options.out, seeds, epochs=options.epochs, progress=progress)
         pipeline.collect(options.out, seeds=seeds, progress=progress)
-        pipeline.compare(options.out, progress=progress)
+        compared = pipeline.compare(
+            options.out, n_workers=options.workers, scheduler=options.scheduler, progress=progress
+        )
         pipeline.trajectory(options.out, progress=progress)
-        return pipeline.report(options.out)
+        return {**pipeline.report(options.out), **_lost(compared)}
+
+
+def _lost(compared: dict[str, Any]) -> dict[str, Any]:
+    return {"unfinished": compared["unfinished"]} if compared["unfinished"] else {}
 
 
 def run_train(options: argparse.Namespace) -> dict[str, Any]:
@@ -302,10 +312,44 @@ def run_collect(options: argparse.Namespace) -> dict[str, Any]:
 def run_compare(options: argparse.Namespace) -> dict[str, Any]:
     """Compare a study's networks, or arrays."""
     from convergent import pipeline
+
+    settings = _compare_settings(options)
+    inputs = [Path(path) for path in options.inputs]
+    folders = [path for path in inputs if path.is_dir()]
+    with _progress(options) as progress:
+        if folders:
+            if len(inputs) > 1:
+                raise BadArguments("give one study folder or several files, not both")
+            if options.out is not None:
+                raise BadArguments("--out goes with files; a study's results stay in its folder")
+            return pipeline.compare(
+                inputs[0],
+                settings=settings,
+                n_threads=options.threads,
+                n_workers=options.workers,
+                scheduler=options.scheduler,
+                progress=progress,
+            )
+        if len(inputs) < 2:
+            raise BadArguments(f"give a study folder or at least two files, got {inputs[0]}")
+        if options.out is None:
+            raise BadArguments("--out DIR is required to compare files")
+        return pipeline.compare_files(
+            inputs,
+            options.out,
+            settings=settings,
+            n_threads=options.threads,
+            n_workers=options.workers,
+            scheduler=options.scheduler,
+            progress=progress,
+        )
+
+
+def _compare_settings(options: argparse.Namespace) -> Any:
     from convergent.study.settings import CompareSettings
 
     try:
-        settings = CompareSettings(
+        return CompareSettings(
             measures=options.measures,
             epsilons=options.epsilons,
             convention=options.convention,
@@ -318,24 +362,6 @@ def run_compare(options: argparse.Namespace) -> dict[str, Any]:
         )
     except ValueError as error:
         raise BadArguments(error) from error
-    inputs = [Path(path) for path in options.inputs]
-    folders = [path for path in inputs if path.is_dir()]
-    with _progress(options) as progress:
-        if folders:
-            if len(inputs) > 1:
-                raise BadArguments("give one study folder or several files, not both")
-            if options.out is not None:
-                raise BadArguments("--out goes with files; a study's results stay in its folder")
-            return pipeline.compare(
-                inputs[0], settings=settings, n_threads=options.threads, progress=progress
-            )
-        if len(inputs) < 2:
-            raise BadArguments(f"give a study folder or at least two files, got {inputs[0]}")
-        if options.out is None:
-            raise BadArguments("--out DIR is required to compare files")
-        return pipeline.compare_files(
-            inputs, options.out, settings=settings, n_threads=options.threads, progress=progress
-        )
 
 
 def run_trajectory(options: argparse.Namespace) -> dict[str, Any]:

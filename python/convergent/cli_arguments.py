@@ -31,6 +31,15 @@ def count(text: str) -> int:
     return value
 
 
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add where a comparison runs."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=count, metavar="N",
+                       help="compare on so many processes of this machine (default: in this one)")  # fmt: skip
+    where.add_argument("--scheduler", metavar="ADDRESS",
+                       help="compare on a Dask cluster, such as tcp://10.0.0.1:8786")  # fmt: skip
+
+
 def count_or_none(text: str) -> int:
     """Return a whole number that is at least 0."""
     return 0 if text == "0" else count(text)

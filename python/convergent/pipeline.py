@@ -127,11 +127,14 @@ def compare(
     *,
     settings: CompareSettings | None = None,
     n_threads: int | None = None,
+    n_workers: int | None = None,
+    scheduler: str | None = None,
     progress: ReportProgress = silent,
 ) -> dict[str, Any]:
     """Compare the networks of a study folder from their statistics."""
     folder = StudyFolder(root)
-    return _compared(folder, _existing_statistics(folder), settings, n_threads, progress)
+    _existing_statistics(folder)
+    return _compared(folder, folder.statistics, settings, n_threads, progress, n_workers, scheduler)
 
 
 def _existing_statistics(folder: StudyFolder) -> Statistics:
@@ -181,11 +184,14 @@ def compare_files(
     *,
     settings: CompareSettings | None = None,
     n_threads: int | None = None,
+    n_workers: int | None = None,
+    scheduler: str | None = None,
     progress: ReportProgress = silent,
 ) -> dict[str, Any]:
     """Compare networks whose activations lie in files, and report."""
     folder = StudyFolder(root)
-    result = _compared(folder, statistics_from_files(paths), settings, n_threads, progress)
+    statistics = statistics_from_files(paths)
+    result = _compared(folder, statistics, settings, n_threads, progress, n_workers, scheduler)
     try:
         import jinja2  # noqa: F401
         import matplotlib as mpl  # noqa: F401
@@ -197,16 +203,20 @@ def compare_files(
 
 def _compared(
     folder: StudyFolder,
-    statistics: Statistics,
+    statistics: Statistics | Path,
     settings: CompareSettings | None,
     n_threads: int | None,
     progress: ReportProgress,
+    n_workers: int | None,
+    scheduler: str | None,
 ) -> dict[str, Any]:
     study = compare_statistics(
         statistics,
         settings=settings,
         out=folder.comparisons,
         n_threads=n_threads,
+        n_workers=n_workers,
+        scheduler=scheduler,
         progress=progress,
     )
     study.write_csv(folder.summary)
@@ -218,13 +228,19 @@ def _compared(
         "summary": str(folder.summary),
         "intervals": str(folder.intervals),
         "problems": [f"{problem.task}: {problem.reason}" for problem in study.problems],
+        "unfinished": [str(task) for task in study.unfinished],
     }
 
 
 def report(root: str | Path) -> dict[str, Any]:
-    """Write a study's table and page from its results."""
+    """Write a study's table and page from its results; of an unfinished comparison, from those that are there."""
     folder = StudyFolder(root)
     study = Study.load(folder.comparisons)
+    if study.unfinished:
+        print(
+            f"{len(study.unfinished)} tasks have no result yet; compare again to do them",
+            file=sys.stderr,
+        )
     study.write_csv(folder.summary)
     study.write_intervals(folder.intervals)
     metrics = folder.metrics()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -189,8 +189,10 @@ class Statistics:
         return (Path(folder) / MANIFEST).exists()
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Statistics:
-        """Read a folder that `save` made; rows and images are memory-mapped, read-only.
+    def load(
+        cls, folder: str | os.PathLike[str], *, layers: Sequence[str] | None = None
+    ) -> Statistics:
+        """Read a folder that `save` made, or some of its layers; rows and images are memory-mapped, read-only.
 
         Nothing in the folder is ever executed.
 
@@ -199,25 +201,31 @@ class Statistics:
         FileNotFoundError
             If the folder holds no complete statistics, or a file is missing.
         ValueError
-            If a file is truncated, or is not what the manifest says; the message names the file.
+            If a file is truncated, or is not what the manifest says; the message names the file. If `layers` names a
+            layer that is not there.
         """
         source = Path(folder)
         manifest = _read_manifest(source)
         networks = tuple(manifest["networks"])
-        layers = {
+        names = [entry["name"] for entry in manifest["layers"]]
+        missing = [name for name in layers or () if name not in names]
+        if missing:
+            raise ValueError(f"`layers` must be of {', '.join(names)}, got {', '.join(missing)}")
+        found = {
             entry["name"]: load_layer(source / entry["folder"], entry, networks)
             for entry in manifest["layers"]
+            if layers is None or entry["name"] in layers
         }
         labels = None
         if manifest["labels"]:
             labels = np.array(_storage.map_array(source / _LABELS))
-            for layer in layers.values():
+            for layer in found.values():
                 if layer.images and len(layer.images[0]) != len(labels):
                     raise ValueError(
                         f"{source / _LABELS} must label {len(layer.images[0])} images, "
                         f"got shape {labels.shape}"
                     )
-        return cls(layers, networks, labels, manifest["settings"])
+        return cls(found, networks, labels, manifest["settings"])
 
 
 def check_labels(labels: Any, n_images: int | None) -> NDArray[Any]:

@@ -45,10 +45,14 @@ INTERVAL_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A task that could not be done, and why."""
+    """A task that could not be done, and why.
+
+    `unfinished` says that another run would try it again: its worker died, or the comparison has not ended.
+    """
 
     task: Task
     reason: str
+    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,11 @@ class Study:
             f"Study({len(self.networks)} networks, {len(self.layers)} layers, "
             f"{len(self.results)} results, {len(self.problems)} problems)"
         )
+
+    @property
+    def unfinished(self) -> tuple[Task, ...]:
+        """The tasks that have no result for no fault of their own; comparing again does them."""
+        return tuple(problem.task for problem in self.problems if problem.unfinished)
 
     @cached_property
     def _by_place(self) -> dict[tuple[str, str], list[TaskResult]]:
@@ -202,7 +211,7 @@ class Study:
             "layers": [asdict(layer) for layer in self.layers],
             "settings": self.settings.as_dict(),
             "results": [result.task.file.as_posix() for result in self.results],
-            "problems": [{**asdict(p.task), "reason": p.reason} for p in self.problems],
+            "problems": [_problem_row(problem) for problem in self.problems],
         }
         _storage.write_json(folder / MANIFEST, content)
 
@@ -215,31 +224,32 @@ class Study:
 
     @classmethod
     def load(cls, folder: str | Path) -> Study:
-        """Read a saved study; truncated or foreign files are refused by name, and nothing is executed."""
+        """Read a saved study; truncated or foreign files are refused by name, and nothing is executed.
+
+        Of a comparison that has not ended, or was killed, the results that are there are read; each of the others
+        is a problem that says so (`unfinished`).
+        """
         folder = Path(folder)
         path = folder / MANIFEST
         if not path.exists():
-            raise FileNotFoundError(f"{folder} holds no finished comparison (no {MANIFEST})")
+            from convergent.study.unfinished import load_unfinished
+
+            return load_unfinished(folder)
         content = _storage.read_json(path, FORMAT)
         try:
-            layers = tuple(
-                LayerSummary(
-                    row["name"],
-                    tuple(row["widths"]),
-                    tuple(row["n_dead"]),
-                    row["n_positions"],
-                    row["n_images"],
-                )
-                for row in content["layers"]
-            )
+            networks, layers, settings = described(content)
             problems = tuple(
-                Problem(Task(p["layer"], p["measure"], tuple(p["networks"])), p["reason"])
+                Problem(
+                    Task(p["layer"], p["measure"], tuple(p["networks"])),
+                    p["reason"],
+                    bool(p.get("unfinished", False)),
+                )
                 for p in content["problems"]
             )
-            settings = CompareSettings.from_dict(content["settings"])
-            files = [_inside(folder, name) for name in content["results"]]
-            networks = tuple(content["networks"])
+            files = [inside(folder, name) for name in content["results"]]
         except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, _storage.UnreadableFileError):
+                raise
             raise _storage.UnreadableFileError(
                 f"{path} is not a study's manifest: {error}"
             ) from error
@@ -247,10 +257,33 @@ class Study:
         return cls(networks, layers, settings, results, problems)
 
 
-def _inside(folder: Path, name: str) -> Path:
+def _problem_row(problem: Problem) -> dict[str, Any]:
+    row = {**asdict(problem.task), "reason": problem.reason}
+    return {**row, "unfinished": True} if problem.unfinished else row
+
+
+def described(
+    content: dict[str, Any],
+) -> tuple[tuple[str, ...], tuple[LayerSummary, ...], CompareSettings]:
+    """Return the networks, layers and settings of a manifest; KeyError, TypeError or ValueError if it is none."""
+    layers = tuple(
+        LayerSummary(
+            row["name"],
+            tuple(row["widths"]),
+            tuple(row["n_dead"]),
+            row["n_positions"],
+            row["n_images"],
+        )
+        for row in content["layers"]
+    )
+    return tuple(content["networks"]), layers, CompareSettings.from_dict(content["settings"])
+
+
+def inside(folder: Path, name: str, manifest: str = MANIFEST) -> Path:
+    """Return the path of a file that a manifest names, which must lie in its folder."""
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise _storage.UnreadableFileError(
-            f"{folder / MANIFEST} names a file outside of it: {name}"
+            f"{folder / manifest} names a file outside of it: {name}"
         )
     return path
