@@ -14,21 +14,27 @@ except ImportError as error:
 from convergent.nets.alexnet import AlexNet32
 from convergent.nets.checkpoints import load_checkpoint, save_checkpoint
 from convergent.nets.datasets import DATASETS, ImageDataset, batches, digits, load_dataset
+from convergent.nets.epoch_report import EpochReport
 from convergent.nets.extraction import collect
 from convergent.nets.models import MODELS, ConvNet, build_model
 from convergent.nets.patches import unit_patches
 from convergent.nets.receptive_field import ReceptiveField, receptive_field
+from convergent.nets.recipes import RECIPES, TrainingRecipe
+from convergent.nets.settings import default_checkpoints
 from convergent.nets.trained import TrainedNetworks, trained_networks
-from convergent.nets.training import checkpoint_paths, default_checkpoints, load_network, train
+from convergent.nets.training import checkpoint_paths, load_network, train
 
 __all__ = [
     "DATASETS",
     "MODELS",
+    "RECIPES",
     "AlexNet32",
     "ConvNet",
+    "EpochReport",
     "ImageDataset",
     "ReceptiveField",
     "TrainedNetworks",
+    "TrainingRecipe",
     "batches",
     "build_model",
     "checkpoint_paths",

@@ -66,8 +66,8 @@ def pays(network: nn.Module, n_networks: int, device: torch.device) -> bool:
     return n_networks > 1 and device.type == "cuda" and n_parameters <= SMALL_NETWORK
 
 
-def train_together(runs: Sequence[SeedRun], listeners: Listeners) -> None:
-    """Train the epochs that are missing; at each time all the networks that are least far."""
+def train_runs(runs: Sequence[SeedRun], listeners: Listeners) -> None:
+    """Train the epochs that are missing, at each time of all the networks that are least far."""
     for run in runs:
         run.start(listeners)
     while True:
@@ -118,9 +118,7 @@ def _train_epoch(runs: Sequence[SeedRun], epoch: int) -> list[float]:
         optimizer.step()
         total += loss * rows.shape[1]
     stacks.give_back(optimizer, runs)
-    return [
-        checked_loss(loss / n, run.seed, epoch) for run, loss in zip(runs, total.tolist())
-    ]
+    return [checked_loss(loss / n, run.seed, epoch) for run, loss in zip(runs, total.tolist())]
 
 
 class _Stacks:

@@ -116,9 +116,7 @@ class SeedRun:
     ) -> None:
         """Write the files of the epoch after `done`, and tell the listeners."""
         epoch = self.done + 1
-        self.folder.keep(
-            epoch, (*losses, seconds), self.network, self.optimizer, self._scaler
-        )
+        self.folder.keep(epoch, (*losses, seconds), self.network, self.optimizer, self._scaler)
         self.done = epoch
         n_trained = len(self.images.train[0]) if epoch > 0 else 0
         listeners.tell(
@@ -140,7 +138,9 @@ class SeedRun:
         with seeded(noise, device), self._compiled():
             for number, batch in enumerate(batches):
                 rows = torch.from_numpy(batch).to(device)
-                chosen = images[rows] if draws is None else draws.of_images(rows).apply(images[rows])
+                chosen = (
+                    images[rows] if draws is None else draws.of_images(rows).apply(images[rows])
+                )
                 set_rate(self.optimizer, settings, epoch, number, len(batches))
                 total += self._step(chosen, labels[rows]) * len(batch)
         return checked_loss(total.item() / len(images), self.seed, epoch)
@@ -162,9 +162,7 @@ class SeedRun:
         return compiler_errors_named() if self.settings.compile else nullcontext()
 
 
-def order_of_epoch(
-    seed: int, epoch: int, n_images: int, batch_size: int
-) -> tuple[list[Any], int]:
+def order_of_epoch(seed: int, epoch: int, n_images: int, batch_size: int) -> tuple[list[Any], int]:
     """Return an epoch's batches of image numbers, and the seed of any noise in the network."""
     generator = np.random.default_rng([seed, epoch])
     batches = np.array_split(generator.permutation(n_images), math.ceil(n_images / batch_size))

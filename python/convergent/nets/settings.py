@@ -113,9 +113,7 @@ def _cycle(share: float) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * (share - _WARM_UP) / (1.0 - _WARM_UP)))
 
 
-def _checkpoints(
-    given: Sequence[int] | None, base: TrainingRecipe, epochs: int
-) -> tuple[int, ...]:
+def _checkpoints(given: Sequence[int] | None, base: TrainingRecipe, epochs: int) -> tuple[int, ...]:
     if given is None:
         given = default_checkpoints(epochs)
         if base.checkpoints is not None:
