@@ -13,6 +13,7 @@ from typing import Any
 
 from convergent.cli_arguments import BadArguments, count, count_or_none, seed_list
 from convergent.cli_simulate import add_simulate
+from convergent.cli_train import add_training_settings, training_settings
 
 EXIT_FAILED = 1
 EXIT_BAD_ARGUMENTS = 2
@@ -121,7 +122,7 @@ def _add_train(commands: Any) -> argparse.ArgumentParser:
         "--seeds", type=seed_list, default=list(range(4)), metavar="SEEDS",
         help="first:end, or numbers with commas (default: 0:4)",
     )  # fmt: skip
-    _add_training_options(parser)
+    add_training_settings(parser)
     parser.set_defaults(run=run_train)
     return parser
 
@@ -240,15 +241,18 @@ def run_demo(options: argparse.Namespace) -> dict[str, Any]:
 def run_train(options: argparse.Namespace) -> dict[str, Any]:
     """Train a study's networks."""
     from convergent import pipeline
+    from convergent.training_table import training_table
 
-    with _progress(options) as progress:
+    with training_table(quiet=options.quiet) as on_epoch:
         return pipeline.train(
             options.out,
             options.seeds,
             dataset=options.dataset,
             model=options.model,
             epochs=options.epochs,
-            progress=progress,
+            device=options.device,
+            settings=training_settings(options),
+            on_epoch=on_epoch,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,16 @@ def train(
     *,
     dataset: str = "digits",
     model: str = "convnet",
-    epochs: int = 12,
+    epochs: int | None = None,
+    device: str = "cpu",
+    settings: Mapping[str, Any] | None = None,
     progress: ReportProgress = silent,
+    on_epoch: Callable[[Any], None] | None = None,
 ) -> dict[str, Any]:
-    """Train one network a seed below the study folder; finished ones are kept."""
+    """Train one network a seed below the study folder; finished ones are kept.
+
+    `settings` are further arguments of `nets.train`.
+    """
     from convergent import nets
 
     paths = nets.train(
@@ -41,7 +47,10 @@ def train(
         seeds=seeds,
         out=StudyFolder(root).networks,
         epochs=epochs,
+        device=device,
         progress=progress,
+        on_epoch=on_epoch,
+        **(settings or {}),
     )
     return {"networks": [str(path) for path in paths]}
 

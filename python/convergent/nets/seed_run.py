@@ -84,7 +84,7 @@ class SeedRun:
         self.settings = settings
         self.network = network.to(images.device)
         if settings.channels_last:
-            self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.network = self.network.to(memory_format=torch.channels_last)
         self.optimizer = make_optimizer([*self.network.parameters()], settings)
         self.done = -1
         self._scaler = loss_scaler(settings.precision, images.device)
