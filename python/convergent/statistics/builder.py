@@ -260,7 +260,7 @@ class _PositionsStream:
         self.sample = RowSample(n_rows, widths, seed)
 
     def update(self, matrices: list[_validate.Floats]) -> None:
-        _refuse_other_widths(self.widths, matrices, self._layer)
+        _refuse_other_widths(self.widths, [m.shape[1] for m in matrices], self._layer)
         if self.moments is not None:
             self.moments.update_checked(matrices)
         self.sample.update_checked(matrices)
@@ -282,17 +282,18 @@ class _ImagesStream:
         self.n_images = 0
 
     def update(self, arrays: list[NDArray[Any]]) -> None:
-        flat = [array.reshape(len(array), -1) for array in arrays]
-        _refuse_other_widths(self.widths, flat, self._layer)
+        _refuse_other_widths(self.widths, [int(np.prod(a.shape[1:])) for a in arrays], self._layer)
         chosen = []
-        for i, (array, units) in enumerate(zip(flat, self.units)):
+        for i, (array, units) in enumerate(zip(arrays, self.units)):
+            # Not of a flattened array, which would be a copy where units are last in memory.
+            places: tuple[Any, ...] = np.unravel_index(units, array.shape[1:])
             with np.errstate(over="ignore"):
-                values = np.ascontiguousarray(array[:, units], dtype=np.float32)
+                values = np.ascontiguousarray(array[(slice(None), *places)], dtype=np.float32)
             _validate.refuse_non_finite(values, f"images[{i}] of layer {self._layer!r}")
             chosen.append(values)
         for chunks, values in zip(self._chunks, chosen):
             chunks.append(values)
-        self.n_images += len(flat[0])
+        self.n_images += len(arrays[0])
 
     def joined(self) -> list[NDArray[np.float32]]:
         """Return one array a network; one network's chunks at a time are held twice."""
@@ -336,9 +337,6 @@ def _refuse_unpaired(counts: list[int], noun: str, layer: str) -> None:
         raise ValueError(f"the networks must have as many {noun} in layer {layer!r}, got {counts}")
 
 
-def _refuse_other_widths(
-    widths: tuple[int, ...], matrices: Sequence[NDArray[Any]], layer: str
-) -> None:
-    found = tuple(matrix.shape[1] for matrix in matrices)
-    if found != widths:
+def _refuse_other_widths(widths: tuple[int, ...], found: Sequence[int], layer: str) -> None:
+    if tuple(found) != widths:
         raise ValueError(f"layer {layer!r} must keep widths {list(widths)}, got {list(found)}")
