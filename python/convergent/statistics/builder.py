@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from convergent import _validate
 from convergent.statistics.collected import Statistics, check_labels
 from convergent.statistics.factor import Factor
+from convergent.statistics.image_rows import ImageRows
 from convergent.statistics.layer_statistics import LayerStatistics
 from convergent.statistics.moments import Moments
 from convergent.statistics.row_sample import RowSample
@@ -278,7 +279,7 @@ class _ImagesStream:
         self._layer = layer
         self.widths = tuple(int(np.prod(array.shape[1:])) for array in arrays)
         self.units = [choose_units(width, max_units, seed) for width in self.widths]
-        self._chunks: list[list[NDArray[np.float32]]] = [[] for _ in arrays]
+        self._rows = [ImageRows(units.size) for units in self.units]
         self.n_images = 0
 
     def update(self, arrays: list[NDArray[Any]]) -> None:
@@ -291,15 +292,13 @@ class _ImagesStream:
                 values = np.ascontiguousarray(array[(slice(None), *places)], dtype=np.float32)
             _validate.refuse_non_finite(values, f"images[{i}] of layer {self._layer!r}")
             chosen.append(values)
-        for chunks, values in zip(self._chunks, chosen):
-            chunks.append(values)
+        for rows, values in zip(self._rows, chosen):
+            rows.append(values)
         self.n_images += len(arrays[0])
 
     def joined(self) -> list[NDArray[np.float32]]:
-        """Return one array a network; one network's chunks at a time are held twice."""
-        for chunks in self._chunks:
-            chunks[:] = [np.concatenate(chunks)]
-        return [chunks[0] for chunks in self._chunks]
+        """Return one array a network."""
+        return [rows.joined() for rows in self._rows]
 
 
 def choose_units(n_units: int, max_units: int, seed: int) -> NDArray[np.int64]:
