@@ -121,6 +121,7 @@ def collect(
         max_units=max_units,
         seed=seed,
         n_top=n_top,
+        n_threads=max(1, _validate.available_processors() // len(correspondence)),
     )
     sums = DeviceSums(where, factor) if on_device and "positions" in views else None
     inputs = Inputs(loader, list(modules), labels, attention_mask)
@@ -136,23 +137,27 @@ def collect(
     )
     turns = Turns(modules, runs, where, at_once)
     with _ready(modules, runs, at_once), _Updates(builder, sums, correspondence) as updates:
-        for n_batches, (_, outputs) in enumerate(turns.outputs(inputs), start=1):
+        for n_batches, outputs in enumerate(turns.outputs(inputs), start=1):
             updates.take(outputs)
             if progress:
                 progress("collect", n_batches, inputs.n_batches)
-    settings = {
-        "source": "networks",
-        "layers": {
-            layer: {name: str(choice) for name, choice in choices.items()}
-            for layer, choices in updates.layers.items()
-        },
-    }
     return builder.finish(
         labels=inputs.labels(),
-        settings=settings if precision is None else {**settings, "precision": precision},
+        settings=_settings(updates.layers, precision),
         moments=None if sums is None else sums.moments(),
         factors=None if sums is None else sums.factors(),
     )
+
+
+def _settings(
+    layers: Mapping[str, Mapping[str, LayerChoice]], precision: str | None
+) -> dict[str, Any]:
+    modules = {
+        layer: {name: str(choice) for name, choice in choices.items()}
+        for layer, choices in layers.items()
+    }
+    settings: dict[str, Any] = {"source": "networks", "layers": modules}
+    return settings if precision is None else {**settings, "precision": precision}
 
 
 def _runs(

@@ -162,10 +162,8 @@ class Turns:
         self._turns = [names[start : start + n_turn] for start in range(0, len(names), n_turn)]
         self._networks, self._runs, self._device = networks, runs, device
 
-    def outputs(
-        self, batches: Iterable[Mapping[str, Batch]]
-    ) -> Iterator[tuple[Mapping[str, Batch], dict[str, Outputs]]]:
-        """Yield each batch with what the layers of all networks put out.
+    def outputs(self, batches: Iterable[Mapping[str, Batch]]) -> Iterator[dict[str, Outputs]]:
+        """Yield what the layers of all networks put out for each batch.
 
         Where networks take turns, the outputs of a group of batches are held until all have run.
         """
@@ -181,8 +179,8 @@ class Turns:
                         for batch, outputs in zip(group, found):
                             for name in turn:
                                 outputs[name] = self._runs[name].outputs(batch[name])
-                for batch in group:
-                    yield batch, found.pop(0)
+                while found:
+                    yield found.pop(0)
 
     @contextmanager
     def _placed(self, names: Sequence[str]) -> Iterator[None]:

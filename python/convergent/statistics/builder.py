@@ -12,6 +12,7 @@ from convergent import _validate
 from convergent.statistics.collected import Statistics, check_labels
 from convergent.statistics.factor import Factor
 from convergent.statistics.image_rows import ImageRows
+from convergent.statistics.joint_sums import JointSums
 from convergent.statistics.layer_statistics import LayerStatistics
 from convergent.statistics.moments import Moments
 from convergent.statistics.row_sample import RowSample
@@ -42,6 +43,12 @@ class StatisticsBuilder:
         For the sample and the choice of units.
     n_top : int
         How many images that each unit responds to most are kept, whatever the views; 0 for none.
+    n_threads : int, optional
+        For one layer; all processors by default. The result does not depend on it.
+
+    Notes
+    -----
+    After its first batch a layer may be updated by another thread than the others.
 
     Examples
     --------
@@ -65,6 +72,7 @@ class StatisticsBuilder:
         max_units: int = 1_000,
         seed: int = 0,
         n_top: int = 0,
+        n_threads: int | None = None,
     ) -> None:
         self._networks = tuple(networks)
         if not self._networks or len(set(self._networks)) != len(self._networks):
@@ -79,6 +87,7 @@ class StatisticsBuilder:
         self._max_units = _validate.integer(max_units, "max_units", low=1)
         self._seed = _validate.integer(seed, "seed", low=0, high=2**63 - 1)
         self._n_top = _validate.integer(n_top, "n_top", low=0)
+        self._n_threads = _validate.thread_count(n_threads)
         self._positions: dict[str, _PositionsStream] = {}
         self._images: dict[str, _ImagesStream] = {}
         self._top: dict[str, list[TopExamples]] = {}
@@ -114,8 +123,9 @@ class StatisticsBuilder:
             _refuse_unpaired([len(matrix) for matrix in matrices], "positions", layer)
             if layer not in self._positions:
                 widths = [matrix.shape[1] for matrix in matrices]
+                sample = RowSample(self._n_rows, widths, self._seed)
                 self._positions[layer] = _PositionsStream(
-                    layer, widths, self._moments, self._factor, self._n_rows, self._seed
+                    layer, widths, self._moments, self._factor, sample, self._n_threads
                 )
             self._positions[layer].update(matrices)
         if "images" in self._views or self._n_top:
@@ -228,6 +238,8 @@ class StatisticsBuilder:
         factors: Mapping[str, Factor] | None,
     ) -> LayerStatistics:
         positions, images = self._positions.get(name), self._images.get(name)
+        if positions:
+            positions.settle()
         return LayerStatistics(
             name,
             self._networks,
@@ -250,24 +262,33 @@ class _PositionsStream:
         widths: Sequence[int],
         moments: bool,
         factor: bool,
-        n_rows: int,
-        seed: int,
+        sample: RowSample,
+        n_threads: int | None,
     ) -> None:
         self._layer = layer
         self.widths = tuple(widths)
         self.n_examples = 0
-        self.moments = Moments(widths) if moments else None
-        self.factor = Factor(widths) if factor else None
-        self.sample = RowSample(n_rows, widths, seed)
+        self._joint = JointSums(widths, n_threads=n_threads) if moments and factor else None
+        self.moments = Moments(widths, n_threads=n_threads) if moments else None
+        self.factor = Factor(widths, n_threads=n_threads) if factor else None
+        if self._joint is not None:
+            self.moments, self.factor = self._joint.moments, self._joint.factor
+        self.sample = sample
 
     def update(self, matrices: list[_validate.Floats]) -> None:
         _refuse_other_widths(self.widths, [m.shape[1] for m in matrices], self._layer)
-        if self.moments is not None:
+        if self._joint is not None:
+            self._joint.update_checked(matrices)
+        elif self.moments is not None:
             self.moments.update_checked(matrices)
+        elif self.factor is not None:
+            self.factor.take(matrices)
         self.sample.update_checked(matrices)
-        if self.factor is not None:
-            self.factor.update(matrices)
         self.n_examples += len(matrices[0])
+
+    def settle(self) -> None:
+        if self._joint is not None:
+            self._joint.settle()
 
 
 class _ImagesStream:
