@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -212,20 +212,29 @@ class _Updates:
                 self.layers, {name: n_runs(found) for name, found in outputs.items()}
             )
             for layer in self.layers:
-                self._update(layer, outputs)
-            n_threads = min(len(self.layers), _validate.available_processors())
-            self._pool = ThreadPoolExecutor(max_workers=n_threads)
+                self._take_positions(layer, outputs)
+                self._take_images(layer, outputs)
+            self._pool = ThreadPoolExecutor(max_workers=_validate.available_processors())
         else:
-            list(self._pool.map(lambda layer: self._update(layer, outputs), self.layers))
+            tasks = [self._pool.submit(self._take_positions, x, outputs) for x in self.layers]
+            tasks += [self._pool.submit(self._take_images, x, outputs) for x in self.layers]
+            wait(tasks)
+            for task in tasks:
+                task.result()
         if self._sums is not None:  # the builder has checked the values
             for layer, choices in self.layers.items():
                 chosen = [outputs[name][choice] for name, choice in choices.items()]
                 self._sums.take(layer, [output.positions for output in chosen])
 
-    def _update(self, layer: str, outputs: Mapping[str, Outputs]) -> None:
-        chosen = {name: outputs[name][choice] for name, choice in self.layers[layer].items()}
-        self._builder.update(
-            layer,
-            {name: output.positions.cpu().numpy() for name, output in chosen.items()},
-            {name: output.images for name, output in chosen.items()},
+    def _take_positions(self, layer: str, outputs: Mapping[str, Outputs]) -> None:
+        choices = self.layers[layer].items()
+        chosen = {name: outputs[name][choice].positions for name, choice in choices}
+        self._builder.update_positions(
+            layer, {name: rows.cpu().numpy() for name, rows in chosen.items()}
+        )
+
+    def _take_images(self, layer: str, outputs: Mapping[str, Outputs]) -> None:
+        choices = self.layers[layer].items()
+        self._builder.update_images(
+            layer, {name: outputs[name][choice].images for name, choice in choices}
         )

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 _HALF = (torch.float16, torch.bfloat16)
+_FAR = 512  # numbers between those of neighbouring units
 
 
 def first_tensor(output: Any) -> torch.Tensor | None:
@@ -108,4 +109,16 @@ def copied(tensor: torch.Tensor, into: torch.Tensor | None, device: torch.device
     )
     if into is None or not fits:
         into = torch.empty(tensor.shape, dtype=dtype, device=device)
-    return into[: len(tensor)].copy_(tensor)
+    copy = into[: len(tensor)]
+    step = _columns_at_once(tensor)
+    for start in range(0, tensor.shape[-1], step):
+        copy[..., start : start + step].copy_(tensor[..., start : start + step])
+    return copy
+
+
+def _columns_at_once(tensor: torch.Tensor) -> int:
+    """Return how many units to copy at once: many that lie far apart contend for the cache."""
+    n_units = tensor.shape[-1]
+    if tensor.ndim < 4 or tensor.is_cuda or tensor.stride(-1) < _FAR // 8:
+        return max(1, n_units)
+    return 16 if tensor.stride(-1) >= _FAR else 32

@@ -48,7 +48,7 @@ class StatisticsBuilder:
 
     Notes
     -----
-    After its first batch a layer may be updated by another thread than the others.
+    After its first batch each view of each layer may be updated by another thread.
 
     Examples
     --------
@@ -115,28 +115,35 @@ class StatisticsBuilder:
         ValueError
             If a network is missing, shapes do not fit, or a value is NaN or infinite.
         """
-        if "positions" in self._views:
-            matrices = [
-                _validate.activations(value, name, min_examples=1)
-                for value, name in self._named(positions, "positions", layer)
-            ]
-            _refuse_unpaired([len(matrix) for matrix in matrices], "positions", layer)
-            if layer not in self._positions:
-                widths = [matrix.shape[1] for matrix in matrices]
-                sample = RowSample(self._n_rows, widths, self._seed)
-                self._positions[layer] = _PositionsStream(
-                    layer, widths, self._moments, self._factor, sample, self._n_threads
-                )
-            self._positions[layer].update(matrices)
-        if "images" in self._views or self._n_top:
-            arrays = [
-                _validate.image_array(value, name)
-                for value, name in self._named(images, "images", layer)
-            ]
-            _refuse_unpaired([len(array) for array in arrays], "images", layer)
-            self._update_images(layer, arrays)
+        self.update_positions(layer, positions)
+        self.update_images(layer, images)
 
-    def _update_images(self, layer: str, arrays: list[NDArray[Any]]) -> None:
+    def update_positions(self, layer: str, positions: Mapping[str, Any] | None) -> None:
+        """Add one batch of one layer to what is kept of the positions view."""
+        if "positions" not in self._views:
+            return
+        matrices = [
+            _validate.activations(value, name, min_examples=1)
+            for value, name in self._named(positions, "positions", layer)
+        ]
+        _refuse_unpaired([len(matrix) for matrix in matrices], "positions", layer)
+        if layer not in self._positions:
+            widths = [matrix.shape[1] for matrix in matrices]
+            sample = RowSample(self._n_rows, widths, self._seed)
+            self._positions[layer] = _PositionsStream(
+                layer, widths, self._moments, self._factor, sample, self._n_threads
+            )
+        self._positions[layer].update(matrices)
+
+    def update_images(self, layer: str, images: Mapping[str, Any] | None) -> None:
+        """Add one batch of one layer to what is kept of the images view, and to the top images."""
+        if "images" not in self._views and not self._n_top:
+            return
+        arrays = [
+            _validate.image_array(value, name)
+            for value, name in self._named(images, "images", layer)
+        ]
+        _refuse_unpaired([len(array) for array in arrays], "images", layer)
         if "images" in self._views:
             if layer not in self._images:
                 self._images[layer] = _ImagesStream(layer, arrays, self._max_units, self._seed)
@@ -307,10 +314,8 @@ class _ImagesStream:
         _refuse_other_widths(self.widths, [int(np.prod(a.shape[1:])) for a in arrays], self._layer)
         chosen = []
         for i, (array, units) in enumerate(zip(arrays, self.units)):
-            # Not of a flattened array, which would be a copy where units are last in memory.
-            places: tuple[Any, ...] = np.unravel_index(units, array.shape[1:])
             with np.errstate(over="ignore"):
-                values = np.ascontiguousarray(array[(slice(None), *places)], dtype=np.float32)
+                values = np.ascontiguousarray(_taken(array, units), dtype=np.float32)
             _validate.refuse_non_finite(values, f"images[{i}] of layer {self._layer!r}")
             chosen.append(values)
         for rows, values in zip(self._rows, chosen):
@@ -320,6 +325,15 @@ class _ImagesStream:
     def joined(self) -> list[NDArray[np.float32]]:
         """Return one array a network."""
         return [rows.joined() for rows in self._rows]
+
+
+def _taken(array: NDArray[Any], units: NDArray[np.int64]) -> NDArray[Any]:
+    """Return some columns of the flattened images, which is no copy if units are last in memory."""
+    if array.ndim == 4 and array.strides[1] == array.itemsize:
+        channels, rows, columns = np.unravel_index(units, array.shape[1:])
+        array = array.transpose(0, 2, 3, 1)
+        units = np.ravel_multi_index((rows, columns, channels), array.shape[1:])
+    return array.reshape(len(array), -1).take(units, axis=1)
 
 
 def choose_units(n_units: int, max_units: int, seed: int) -> NDArray[np.int64]:

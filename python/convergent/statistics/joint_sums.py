@@ -14,6 +14,7 @@ from convergent.statistics.moments import Moments
 from convergent.statistics.row_blocks import RowBlocks
 
 _MIN_BLOCK_ROWS = 4096
+_MIRRORED = 64  # columns at a time
 
 
 class JointSums:
@@ -75,6 +76,9 @@ class JointSums:
         units = gram[1:, 1:]
         np.multiply.outer(mean, n_examples * mean, out=units)
         units += self._products
-        lower = np.tri(mean.size, k=-1, dtype=bool)
-        np.copyto(units, units.T.copy(), where=lower)
+        for start in range(0, mean.size, _MIRRORED):
+            stop = start + _MIRRORED
+            units[stop:, start:stop] = units[start:stop, stop:].T
+            diagonal = units[start:stop, start:stop]
+            diagonal[...] = np.triu(diagonal) + np.triu(diagonal, 1).T
         return gram
