@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from typing import IO
 
 import numpy as np
@@ -52,7 +53,8 @@ class ImageRows:
             self._chunks.append(rows)
             if 4 * self._n_rows * self._width <= self._memory_bytes:
                 return
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 -- it lives as long as its rows
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 -- it lives as long as this object
+            weakref.finalize(self, self._file.close)
             for chunk in self._chunks:
                 self._file.write(chunk.data)
             self._chunks.clear()

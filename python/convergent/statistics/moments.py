@@ -177,10 +177,11 @@ class Moments:
         kernels.add_cross_products(parts, standards, target, n_threads)
         if products is not None:
             self._products += products
-        joint: Float64 = np.concatenate(means, axis=1)
-        self._add_means(joint[0], joint[1], parts[0].shape[0])
+        mean: Float64
+        mean, rest = np.concatenate(means, axis=1)
+        self._add_means(mean, rest, parts[0].shape[0])
         self._is_whole = True
-        return joint[0]
+        return mean
 
     def _add_means(self, mean: Float64, rest: Float64, n_examples: int) -> None:
         """Merge the means of other examples, whose centred products have been added already."""
