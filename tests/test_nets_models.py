@@ -48,7 +48,7 @@ def test_resnet18_of_torchvision() -> None:
         "avgpool": (512, 3, (1, 1)),
         "fc": (1000, 3, ()),
     }
-    with pytest.raises(ValueError, match="layer 'layer1.0.relu' of network 'a' ran 2 times in one"):
+    with pytest.raises(ValueError, match=r"layer 'layer1.0.relu' of network 'a' ran 2 times"):
         kept(lambda: torchvision.models.resnet18(weights=None), ["layer1.0.relu"], images(64))
 
 

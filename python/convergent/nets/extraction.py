@@ -60,16 +60,18 @@ def collect(
 
     Parameters
     ----------
-    networks : mapping from name to Module
-        The networks to compare.
-    loader : iterable, array or tensor
+    networks : mapping from name to Module, or to function that returns one
+        The networks to compare. Functions are called once, without arguments.
+    loader : iterable, array or tensor, or mapping from network to these
         Yields images, or tuples that start with images and labels, as a DataLoader does; or all
-        images at once, (n_images, ...).
+        images at once, (n_images, ...). Instead of images a batch may be a mapping, such as
+        ``{"input_ids": ..., "attention_mask": ...}``, which the networks get as keywords; its entry
+        ``"labels"`` or ``"label"`` is taken out as labels. With a loader for each network these must
+        yield the same examples in the same order, each prepared for its network.
     layers : list of str, list of lists of str, or mapping from network to list of str
         Names of modules, or patterns such as ``"relu*"`` (``*`` also matches dots), for all
-        networks; or one list a network, whose layers then correspond by position. A module must put
-        out (n_images, n_units) or (n_images, n_channels, height, width); of a tuple or mapping the
-        first tensor counts.
+        networks; or one list a network, whose layers then correspond by position. See Notes for
+        parts of outputs and runs of modules.
     device : str or torch.device
         Where the networks run. Elsewhere than on the CPU moments and factor are accumulated there
         too, in float64 and from outputs that stay there until their batch is done; MPS has no
@@ -89,7 +91,21 @@ def collect(
         How many images that each unit responds to most are kept, with the position in the layer's
         map: what `unit_patches` shows. 0 for none.
     labels : bool or array, shape (n_images,)
-        Whether to keep the labels that the loader yields, or the labels themselves.
+        Whether to keep the labels that the loader yields, or the labels themselves. Numbers must be
+        those that the loader yields, if it does: that shows that the order is the same.
+    unit_axis : int, or mapping from str to int, or None
+        Which axis of outputs with three or four holds the units: 1 (second) or -1 (last), for all
+        layers or by the name or a pattern of the layer or module. See Notes for what is found
+        without.
+    attention_mask : str or None
+        Entry of a batch of keywords that is 0 where a token is padding. In layers of as many tokens
+        padding is no example of the positions view, and 0 in the images view. None keeps it.
+    at_once : int or None
+        How many networks are on the device at a time; None for all. With fewer than there are, they
+        take turns, a few batches each; their outputs wait on the host.
+    precision : {"float16", "bfloat16"} or None
+        Lets torch run some operations in that precision (autocast). The statistics are accumulated
+        in float64 as ever.
     progress : callable or None
         Called as ``progress(description, done, total)`` after each batch; `total` is 0 if it is not
         known.
@@ -105,8 +121,42 @@ def collect(
     TypeError
         If `networks` are no torch modules, or the loader yields something else.
     ValueError
-        If a network has no such layer, a layer did not run or ran several times, its output has
-        another shape, the networks differ in positions, or an activation is NaN or infinite.
+        If a network has no such layer, a layer did not run or ran several times, it cannot be told
+        which axis of its output holds the units, the networks differ in positions, or an activation
+        is NaN or infinite; if loaders differ in batches or labels, or a DataLoader shuffles: then
+        images with large responses could not be found again (``iter(loader)`` hides it).
+
+    Notes
+    -----
+    A layer is ``module:item:item@run``. The first tensor of what a module puts out counts, in
+    tuples, lists, mappings and dataclasses; items choose another by number, key or name of a field:
+    ``"encoder.layer.3:1"``, ``"decoder:hidden_states:-1"``. ``":last_hidden_state"`` is of what the
+    network itself puts out. A module that runs several times in a forward pass needs a run:
+    ``"layer1.0.relu@2"`` is the second, ``"layer1.0.relu@*"`` are all, each a layer.
+
+    Outputs may be (n_images, n_units); maps (n_images, n_channels, height, width) or channels last;
+    or tokens (n_images, n_tokens, n_units) or (n_images, n_channels, length). Tokens are a map of
+    width 1: in the positions view each is an example; in the images view they are flattened, all
+    tokens of the first unit first. The axis of the units is told by the kind of module
+    (convolutions, batch norms, poolings: second; linear maps, layer norms, attention: last), or by
+    the kinds of the modules in it or around it that put out as many axes.
+
+    Memory holds one batch (eight where networks take turns) of the chosen outputs and the
+    statistics, whatever the number of images; rows of the images view beyond 16 MiB a layer and
+    network are in a temporary file. A batch that is too large for memory is halved until it
+    fits, and later batches are cut as small.
+
+    The statistics are the same for any batch size, as far as the networks' outputs are: those of
+    float32 networks may differ in the last digits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convergent import nets
+    >>> networks = {"a": nets.ConvNet(), "b": nets.ConvNet()}
+    >>> images = np.random.default_rng(0).normal(size=(20, 1, 8, 8)).astype(np.float32)
+    >>> nets.collect(networks, images, layers=["relu1", "dense"]).layers["dense"]
+    LayerStatistics('dense', widths=[64, 64], moments of 20 examples, factor, 20 rows, 20 images, top examples)
     """
     modules = loaded_networks(networks)
     correspondence = corresponding_layers(modules, layers)
