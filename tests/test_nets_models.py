@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-torchvision = pytest.importorskip("torchvision")
+pytest.importorskip("torchvision")
 
 import torch
+import torchvision
 from torch import nn
 
 from convergent import nets
