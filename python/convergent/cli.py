@@ -24,7 +24,7 @@ examples:
   convergent compare a.npy b.npy --out result       compare two arrays of activations (examples x units)
   convergent train --out study --seeds 0:5          the same study, step by step
   convergent collect study
-  convergent compare study
+  convergent compare study --workers 4              on four processes; --scheduler ADDRESS: on a Dask cluster
   convergent trajectory study
   convergent report study
   convergent simulate                               does the shared response model find known rotations?
