@@ -33,7 +33,7 @@ examples:
                                                     five larger networks, into study-cifar10-vgg11_bn
   convergent train --out study --seeds 0:5          the demo's study, step by step
   convergent collect study
-  convergent compare study
+  convergent compare study --workers 4              on four processes; --scheduler ADDRESS: on a Dask cluster
   convergent trajectory study
   convergent report study
   convergent simulate                               does the shared response model find known rotations?
