@@ -5,7 +5,9 @@ import io
 import pytest
 
 pytest.importorskip("torch")
-rich_console = pytest.importorskip("rich.console")
+pytest.importorskip("rich")
+
+from rich.console import Console
 
 from convergent.nets import EpochReport  # noqa: E402
 from convergent.training_table import training_table  # noqa: E402
@@ -26,7 +28,7 @@ def report(seed: int, epoch: int) -> EpochReport:
 
 def test_a_terminal_shows_the_last_epoch_of_each_seed() -> None:
     stream = io.StringIO()
-    console = rich_console.Console(file=stream, width=90, force_terminal=True, color_system=None)
+    console = Console(file=stream, width=90, force_terminal=True, color_system=None)
     with training_table(console=console) as show:
         for epoch in range(3):
             for seed in (4, 7):

@@ -56,7 +56,7 @@ RECIPES: dict[str, TrainingRecipe] = {
         augmentation="crop_flip",
     ),
     "wang2018": TrainingRecipe(
-        source="Wang et al. (2018), Supplementary E.2: VGG and ResNet on CIFAR-10 "
+        source="Wang et al. (2018), as the authors trained VGG and ResNet on CIFAR-10 "
         "(VGG16 began at 0.05)",
         epochs=160,
         batch_size=128,

@@ -87,17 +87,8 @@ class SeedFolder:
         tensors, metadata = load_checkpoint(path, format_name=RESUME_FORMAT)
         epoch = self._epoch_of(path, metadata)
         fill(network, _stripped(tensors, "model."), path)
-        momentum = _stripped(tensors, "momentum.")
-        for name, parameter in network.named_parameters():
-            if name in momentum:
-                saved = momentum[name]
-                if saved.shape != parameter.shape:
-                    raise ValueError(
-                        f"{path} holds momentum of another network: {name} must have shape "
-                        f"{tuple(parameter.shape)}, got {tuple(saved.shape)}"
-                    )
-                buffer = torch.empty_like(parameter, requires_grad=False).copy_(saved)
-                optimizer.state[parameter]["momentum_buffer"] = buffer
+        if epoch > 0:
+            _restore_momentum(network, optimizer, _stripped(tensors, "momentum."), path)
         restore_scaler(scaler, _stripped(tensors, "scaler."))
         self._metrics = self._read_metrics(epoch)
         self._refuse_broken_checkpoints(epoch)
@@ -106,7 +97,9 @@ class SeedFolder:
     def _remove_half_written(self) -> None:
         """Remove what a killed run was writing; it never had its final name."""
         for path in self.path.glob(".*.tmp"):
-            if path.name.startswith((f".{RESUME_FILE}.", f".{METRICS_FILE}.", ".epoch-")):
+            if path.name.startswith(
+                (f".{RESUME_FILE}.", f".{METRICS_FILE}.", ".recipe.json.", ".epoch-")
+            ):
                 path.unlink(missing_ok=True)
 
     def _epoch_of(self, path: Path, metadata: Mapping[str, str]) -> int:
@@ -151,6 +144,26 @@ class SeedFolder:
 def checkpoint_path(folder: Path, epoch: int) -> Path:
     """Return where the weights of an epoch are kept."""
     return folder / f"epoch-{epoch:03d}.safetensors"
+
+
+def _restore_momentum(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    momentum: Mapping[str, torch.Tensor],
+    path: Path,
+) -> None:
+    """Give the optimizer its momentum; parameters that are not trained have none."""
+    for name, parameter in network.named_parameters():
+        saved = momentum.get(name)
+        if saved is None:
+            continue
+        if saved.shape != parameter.shape:
+            raise ValueError(
+                f"{path} holds momentum of another network: {name} must have shape "
+                f"{tuple(parameter.shape)}, got {tuple(saved.shape)}"
+            )
+        buffer = torch.empty_like(parameter, requires_grad=False).copy_(saved)
+        optimizer.state[parameter]["momentum_buffer"] = buffer
 
 
 def _stripped(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -147,7 +147,7 @@ def train(
 
     References
     ----------
-    Li et al. (2016), Section 2; Wang et al. (2018), Supplementary E.2; Lu et al. (2018), Figure 3.
+    Li et al. (2016), Section 2; Wang et al. (2018), Section 5; Lu et al. (2018), Figure 3.
     """
     settings = make_settings(
         recipe,
