@@ -191,7 +191,8 @@ def test_the_table(statistics: cv.Statistics, tmp_path: Path) -> None:
     pd = pytest.importorskip("pandas")
     result = study.compare(statistics, ["correlation", "shared_response"])
     table = result.summary()
-    with result.write_csv(tmp_path / "summary.csv").open(newline="") as stream:
+    result.write_csv(tmp_path / "summary.csv")
+    with (tmp_path / "summary.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == len(table) == sum(len(r.scalars) for r in result.results)
     read = pd.read_csv(tmp_path / "summary.csv", keep_default_na=False)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from convergent import _storage
 from convergent._warnings import say_undrawn
 from convergent.progress import ReportProgress, silent
 from convergent.statistics import Statistics
@@ -24,7 +25,7 @@ DEFAULT_LAYERS = ("relu*",)
 
 
 def train(
-    root: str | Path,
+    root: _storage.AnyPlace,
     seeds: Iterable[int],
     *,
     dataset: str = "digits",
@@ -39,7 +40,7 @@ def train(
         model,
         nets.load_dataset(dataset),
         seeds=seeds,
-        out=StudyFolder(root).networks,
+        out=StudyFolder(root).local_networks(),
         epochs=epochs,
         progress=progress,
     )
@@ -47,7 +48,7 @@ def train(
 
 
 def collect(
-    root: str | Path,
+    root: _storage.AnyPlace,
     *,
     seeds: Iterable[int] | None = None,
     layers: Sequence[str] | None = None,
@@ -64,7 +65,7 @@ def collect(
     from convergent import nets
 
     folder = StudyFolder(root)
-    trained = nets.trained_networks(folder.networks, seeds)
+    trained = nets.trained_networks(folder.local_networks(), seeds)
     chosen = list(layers or DEFAULT_LAYERS)
     source = {
         "networks": trained.fingerprints,
@@ -114,7 +115,7 @@ def _collected(folder: StudyFolder, statistics: Statistics) -> dict[str, Any]:
 
 
 def compare(
-    root: str | Path,
+    root: _storage.AnyPlace,
     *,
     settings: CompareSettings | None = None,
     n_threads: int | None = None,
@@ -134,7 +135,7 @@ def _existing_statistics(folder: StudyFolder) -> Statistics:
 
 
 def trajectory(
-    root: str | Path,
+    root: _storage.AnyPlace,
     *,
     settings: CompareSettings | None = None,
     device: str = "cpu",
@@ -167,7 +168,7 @@ def trajectory(
 
 def compare_files(
     paths: Sequence[str | Path],
-    root: str | Path,
+    root: _storage.AnyPlace,
     *,
     settings: CompareSettings | None = None,
     n_threads: int | None = None,
@@ -211,7 +212,7 @@ def _compared(
     }
 
 
-def report(root: str | Path) -> dict[str, Any]:
+def report(root: _storage.AnyPlace) -> dict[str, Any]:
     """Write a study's table and page from its results."""
     folder = StudyFolder(root)
     study = Study.load(folder.comparisons)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +26,7 @@ def compare(
     measures: Sequence[str] | None = None,
     *,
     settings: CompareSettings | None = None,
-    out: str | Path | None = None,
+    out: _storage.AnyPlace | None = None,
     n_threads: int | None = None,
     progress: Callable[[str, int, int], object] = silent,
 ) -> Study:
@@ -41,7 +40,7 @@ def compare(
         Shorthand for ``settings=CompareSettings(measures=measures)``.
     settings : CompareSettings, optional
         Default: every measure, as the papers set them.
-    out : path, optional
+    out : path or URL, optional
         Folder for the results. Each is written when it is ready; those that are there already and depend on the
         same statistics and settings are taken as they are, so that a killed comparison resumes.
     n_threads : int, optional
@@ -70,7 +69,7 @@ def compare(
         raise ValueError(
             f"`statistics` must hold at least 2 networks, got {len(statistics.networks)}"
         )
-    folder = None if out is None else Path(out)
+    folder = None if out is None else _storage.place(out)
     tasks = list(_plan(statistics, settings))
     results: list[TaskResult] = []
     problems: list[Problem] = []
@@ -135,7 +134,9 @@ def _source(
     return Layer(layer, statistics.labels, settings, n_threads, progress)
 
 
-def _run(source: Layer | AllLayers, task: Task, key: str, folder: Path | None) -> TaskResult:
+def _run(
+    source: Layer | AllLayers, task: Task, key: str, folder: _storage.Place | None
+) -> TaskResult:
     names = source.statistics.networks
     with warnings.catch_warnings():
         # Dead units are counted in the layer's summary, and convergence is a number of the result.
@@ -155,7 +156,7 @@ def _run(source: Layer | AllLayers, task: Task, key: str, folder: Path | None) -
     return result
 
 
-def _stored(folder: Path | None, task: Task, key: str) -> TaskResult | None:
+def _stored(folder: _storage.Place | None, task: Task, key: str) -> TaskResult | None:
     if folder is None or not (folder / task.file).exists():
         return None
     result = TaskResult.load(folder / task.file)
@@ -175,5 +176,5 @@ def _layer_summary(layer: LayerStatistics) -> LayerSummary:
         tuple(layer.widths),
         tuple(dead),
         0 if moments is None else moments.n_examples,
-        len(layer.images[0]) if layer.images else 0,
+        layer.n_images,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,17 +176,25 @@ class Study:
 
         return pd.DataFrame(list(self.rows()), columns=list(COLUMNS))
 
-    def write_csv(self, path: str | Path) -> Path:
+    def write_csv(self, path: _storage.AnyPlace) -> _storage.Place:
         """Write the tidy table; needs no pandas."""
         _storage.write_table(path, COLUMNS, self.rows())
-        return Path(path)
+        return _storage.place(path)
 
-    def write_intervals(self, path: str | Path, *, level: float = STORED_LEVEL) -> Path:
+    def write_intervals(
+        self, path: _storage.AnyPlace, *, level: float = STORED_LEVEL
+    ) -> _storage.Place:
         """Write the rows of `intervals`; only the headings where there is none."""
         _storage.write_table(path, INTERVAL_COLUMNS, self.intervals(level=level))
-        return Path(path)
+        return _storage.place(path)
 
-    def report(self, path: str | Path, **context: Any) -> Path:
+    @overload
+    def report(self, path: os.PathLike[str], **context: Any) -> Path: ...
+
+    @overload
+    def report(self, path: str | _storage.Location, **context: Any) -> _storage.Place: ...
+
+    def report(self, path: _storage.AnyPlace, **context: Any) -> _storage.Place:
         """Write the report as one self-contained HTML page and return its path.
 
         `context` is passed to `convergent.report.write_report`.
@@ -194,7 +203,7 @@ class Study:
 
         return write_report(self, path, **context)
 
-    def save_manifest(self, folder: Path) -> None:
+    def save_manifest(self, folder: _storage.Place) -> None:
         """Write what ties the results in `folder` together."""
         content = {
             _storage.FORMAT_KEY: FORMAT,
@@ -206,17 +215,18 @@ class Study:
         }
         _storage.write_json(folder / MANIFEST, content)
 
-    def save(self, folder: str | Path) -> Path:
-        """Write every result below `folder`, the manifest last."""
+    def save(self, folder: _storage.AnyPlace) -> _storage.Place:
+        """Write every result below `folder`, a path or URL, the manifest last."""
+        target = _storage.place(folder)
         for result in self.results:
-            result.save(Path(folder))
-        self.save_manifest(Path(folder))
-        return Path(folder)
+            result.save(target)
+        self.save_manifest(target)
+        return target
 
     @classmethod
-    def load(cls, folder: str | Path) -> Study:
+    def load(cls, folder: _storage.AnyPlace) -> Study:
         """Read a saved study; truncated or foreign files are refused by name, and nothing is executed."""
-        folder = Path(folder)
+        folder = _storage.place(folder)
         path = folder / MANIFEST
         if not path.exists():
             raise FileNotFoundError(f"{folder} holds no finished comparison (no {MANIFEST})")
@@ -247,10 +257,10 @@ class Study:
         return cls(networks, layers, settings, results, problems)
 
 
-def _inside(folder: Path, name: str) -> Path:
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
+def _inside(folder: _storage.Place, name: str) -> _storage.Place:
+    parts = PurePosixPath(name).parts
+    if PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or ":" in name:
         raise _storage.UnreadableFileError(
             f"{folder / MANIFEST} names a file outside of it: {name}"
         )
-    return path
+    return folder / name
