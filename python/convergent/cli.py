@@ -8,7 +8,6 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from convergent.cli_arguments import BadArguments, count, count_or_none, seed_list
@@ -210,9 +209,13 @@ def _add_info(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "info",
         help="show version, CPU level, threads and optional packages, or what a study folder holds",
-        description="Show the installation, or what a study folder holds and what it lacks.",
+        description="Show the installation, or what a study folder (or the URL of one) holds stage by stage, what it "
+        "lacks, and which command comes next.",
     )
-    parser.add_argument("study", nargs="?", metavar="DIR", help="study folder")
+    parser.add_argument("study", nargs="?", metavar="DIR|URL", help="study folder")
+    parser.add_argument(
+        "--verify", action="store_true", help="read every file and compare it with its digest"
+    )
     parser.set_defaults(run=run_info)
     return parser
 
@@ -269,6 +272,7 @@ def run_collect(options: argparse.Namespace) -> dict[str, Any]:
 def run_compare(options: argparse.Namespace) -> dict[str, Any]:
     """Compare a study's networks, or arrays."""
     from convergent import pipeline
+    from convergent._storage import Location, place
     from convergent.study.settings import CompareSettings
 
     try:
@@ -285,8 +289,8 @@ def run_compare(options: argparse.Namespace) -> dict[str, Any]:
         )
     except ValueError as error:
         raise BadArguments(error) from error
-    inputs = [Path(path) for path in options.inputs]
-    folders = [path for path in inputs if path.is_dir()]
+    inputs = [place(path) for path in options.inputs]
+    folders = [path for path in inputs if isinstance(path, Location) or path.is_dir()]
     with _progress(options) as progress:
         if folders:
             if len(inputs) > 1:
@@ -301,7 +305,11 @@ def run_compare(options: argparse.Namespace) -> dict[str, Any]:
         if options.out is None:
             raise BadArguments("--out DIR is required to compare files")
         return pipeline.compare_files(
-            inputs, options.out, settings=settings, n_threads=options.threads, progress=progress
+            options.inputs,
+            options.out,
+            settings=settings,
+            n_threads=options.threads,
+            progress=progress,
         )
 
 
@@ -324,11 +332,15 @@ def run_report(options: argparse.Namespace) -> dict[str, Any]:
 
 def run_info(options: argparse.Namespace) -> dict[str, Any]:
     """Describe the installation or a study folder."""
-    from convergent import _info
-
     if options.study is None:
-        return _info.installation()
-    return _info.study_folder(options.study)
+        from convergent._info import installation
+
+        if options.verify:
+            raise BadArguments("--verify goes with a study folder")
+        return installation()
+    from convergent.study_state import study_state
+
+    return study_state(options.study, verify=options.verify)
 
 
 def _progress(options: argparse.Namespace) -> Any:

@@ -13,15 +13,13 @@ from convergent.progress import ReportProgress, silent
 from convergent.statistics import Statistics
 from convergent.study.arrays import statistics_from_files
 from convergent.study.comparison import compare as compare_statistics
-from convergent.study.folder import StudyFolder
+from convergent.study.folder import DEFAULT_LAYERS, StudyFolder
 from convergent.study.settings import CompareSettings
 from convergent.study.study import MANIFEST, Study
 from convergent.study.trajectory import MANIFEST as TRAJECTORY_MANIFEST
 from convergent.study.trajectory import Trajectory, follow_training
 from convergent.study_patches import read_patches, write_patches
-
-DEFAULT_LAYERS = ("relu*",)
-"""Layers that are collected unless others are named: after each rectifier, as the papers do."""
+from convergent.study_state import write_provenance
 
 
 def train(
@@ -123,7 +121,9 @@ def compare(
 ) -> dict[str, Any]:
     """Compare the networks of a study folder from their statistics."""
     folder = StudyFolder(root)
-    return _compared(folder, _existing_statistics(folder), settings, n_threads, progress)
+    found = _compared(folder, _existing_statistics(folder), settings, n_threads, progress)
+    write_provenance(folder)
+    return found
 
 
 def _existing_statistics(folder: StudyFolder) -> Statistics:

@@ -233,7 +233,9 @@ class Factor:
             n_examples = content["n_examples"]
             triangle = content["triangle"]
         except (KeyError, _storage.UnreadableFileError) as error:
-            raise ValueError(f"`path` must hold a saved Factor, {path} does not: {error}") from error
+            raise ValueError(
+                f"`path` must hold a saved Factor, {path} does not: {error}"
+            ) from error
         factor = cls(widths.tolist())
         if triangle.shape != factor._shape or n_examples.shape != ():
             raise ValueError(

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from convergent import _storage
 
+DEFAULT_LAYERS = ("relu*",)
+"""Layers that are collected unless others are named: after each rectifier, as the papers do."""
+
 
 @dataclass(frozen=True, slots=True)
 class StudyFolder:
