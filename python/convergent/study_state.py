@@ -128,8 +128,7 @@ def _networks(folder: StudyFolder) -> dict[str, Any]:
         if done == epochs and _checkpoint(folder, name, epochs).exists():
             finished.append(name)
         else:
-            reached = "not begun" if done is None else f"epoch {done}"
-            unfinished[name] = f"{reached} of {epochs}"
+            unfinished[name] = "not begun" if done is None else f"epoch {done} of {epochs}"
     state: dict[str, Any] = {"finished": finished or "none"}
     return state | ({"unfinished": unfinished} if unfinished else {})
 
