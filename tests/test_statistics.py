@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,16 @@ def test_images_become_positions_and_flattened_units(images: dict[str, NDArray[A
         assert (np.diff(layer.image_units[i]) > 0).all()
         flat = array.reshape(30, -1)
         np.testing.assert_array_equal(layer.images[i], flat[:, layer.image_units[i]])
+
+
+def test_some_layers_are_loaded(arrays: dict[str, NDArray[Any]], tmp_path: Path) -> None:
+    folder = cv.Statistics.from_layers({"one": arrays, "two": arrays}).save(tmp_path)
+    shutil.rmtree(folder / "000-one")
+    assert list(cv.Statistics.load(folder, layers=["two"]).layers) == ["two"]
+    with pytest.raises(FileNotFoundError, match="000-one"):
+        cv.Statistics.load(folder)
+    with pytest.raises(ValueError, match="`layers` must be of one, two, got three"):
+        cv.Statistics.load(folder, layers=["two", "three"])
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 128])
@@ -297,6 +308,51 @@ def listed_anew(folder: Path) -> None:
         entry["bytes"] = (folder / name).stat().st_size
         entry["blake2b"] = _storage.file_digest(folder / name)
     (folder / collected.MANIFEST).write_text(json.dumps(manifest))
+
+
+def as_older_version(folder: Path) -> None:
+    """Make a folder what the version before wrote: npy files, and a manifest that lists none."""
+    manifest = json.loads((folder / collected.MANIFEST).read_text())
+    for entry in manifest["layers"]:
+        for kind in ("rows", "images"):
+            for path in sorted((folder / entry["folder"]).glob(f"{kind}-*.zarr")):
+                shape = json.loads((path / "zarr.json").read_text())["shape"]
+                array = np.fromfile(path / "c" / "0" / "0", dtype=np.float32).reshape(shape)
+                np.save(path.with_suffix(".npy"), array)
+                shutil.rmtree(path)
+        for name in ("n_rows", "n_images", "image_widths", "fingerprint"):
+            del entry[name]
+    del manifest["files"], manifest["versions"]
+    manifest["format"] = "convergent.Statistics/1"
+    (folder / collected.MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_folders_of_older_versions_are_read(
+    arrays: dict[str, NDArray[Any]], tmp_path: Path
+) -> None:
+    statistics = cv.Statistics.from_arrays(arrays, labels=np.arange(60), max_units=4, n_top=3)
+    folder = statistics.save(tmp_path)
+    as_older_version(folder)
+    assert not list(folder.rglob("*.zarr"))
+    loaded = cv.Statistics.load(folder)
+    assert_equal(loaded, statistics)
+    assert isinstance(loaded.layers["activations"].images[0], np.memmap)
+    assert cv.Statistics.damaged(folder) == []
+    for path in sorted(folder.rglob("*.np*")):
+        content = path.read_bytes()
+        path.write_bytes(content[:-1])
+        with pytest.raises(ValueError, match=path.name):
+            cv.Statistics.load(folder)
+        assert path.name in cv.Statistics.damaged(folder)[0]
+        path.write_bytes(content)
+    _storage.write_array(folder / "000-activations" / "rows-01.npy", np.ones((9, 3)))
+    with pytest.raises(
+        ValueError, match=r"rows-01\.npy must be float32 of shape \(60, 3\), got float64"
+    ):
+        cv.Statistics.load(folder)
+    statistics.save(folder)
+    assert_equal(cv.Statistics.load(folder), statistics)
+    assert not [path for path in folder.rglob("*.npy") if path.name.startswith(("rows", "images-"))]
 
 
 def test_what_does_not_fit_is_refused_even_if_it_is_listed(

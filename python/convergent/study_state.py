@@ -90,13 +90,10 @@ def damage(folder: StudyFolder) -> Iterator[str]:
 
 
 def write_provenance(folder: StudyFolder) -> None:
-    """Write what the results that are there come from, and the versions that computed them last."""
-    from convergent.statistics.provenance import versions
-
+    """Write which statistics the results that are there come from."""
     content = {
         _storage.FORMAT_KEY: PROVENANCE_FORMAT,
         "statistics": statistics_identity(folder.statistics),
-        "versions": versions(),
     }
     _storage.write_json(folder.comparisons / PROVENANCE, content)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from convergent import _storage
 from convergent.inference.interval import Interval
 from convergent.inference.noise_ceiling import NoiseCeiling
+from convergent.statistics.provenance import versions
 from convergent.study.network_intervals import (
     ENDS,
     STORED_LEVEL,
@@ -211,6 +212,8 @@ class Study:
             "layers": [asdict(layer) for layer in self.layers],
             "settings": self.settings.as_dict(),
             "results": [result.task.file.as_posix() for result in self.results],
+            "keys": [result.key for result in self.results],
+            "versions": versions(),
             "problems": [{**asdict(p.task), "reason": p.reason} for p in self.problems],
         }
         _storage.write_json(folder / MANIFEST, content)
@@ -248,13 +251,25 @@ class Study:
             )
             settings = CompareSettings.from_dict(content["settings"])
             files = [_inside(folder, name) for name in content["results"]]
+            keys = content.get("keys") or [None] * len(files)  # older versions wrote none
             networks = tuple(content["networks"])
         except (KeyError, TypeError, ValueError) as error:
             raise _storage.UnreadableFileError(
                 f"{path} is not a study's manifest: {error}"
             ) from error
-        results = tuple(TaskResult.load(file) for file in files)
+        results = tuple(_result_of(file, key) for file, key in zip(files, keys))
         return cls(networks, layers, settings, results, problems)
+
+
+def _result_of(file: _storage.Place, key: str | None) -> TaskResult:
+    """Return a result, which must be the one that its manifest means."""
+    result = TaskResult.load(file)
+    if not str(file).endswith(result.task.file.as_posix()) or key not in (None, result.key):
+        raise _storage.UnreadableFileError(
+            f"{file} is not the result that {MANIFEST} names: it holds {result.task}, computed from other "
+            "statistics or settings or under another name; compare again"
+        )
+    return result
 
 
 def _inside(folder: _storage.Place, name: str) -> _storage.Place:
