@@ -33,7 +33,7 @@ else
     export LD_PRELOAD="$(library libasan.so) $(library libubsan.so) $(library libstdc++.so)"
     export ASAN_OPTIONS="detect_leaks=0 detect_stack_use_after_return=0"
     export UBSAN_OPTIONS="halt_on_error=1 print_stacktrace=1"
-    selection=(-k "not interrupt and not ctrl_c and not peak_memory")
+    selection=(-k "not interrupt and not ctrl_c and not peak_memory and not stay_small")
     runner=()
 fi
 # -S leaves out the editable installation's import hook, so that the sanitized copy is the one imported.

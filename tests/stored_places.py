@@ -1,4 +1,4 @@
-"""A place behind a URL that is empty before and after a test."""
+"""A place behind a URL that is not there before and after a test."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from convergent import _storage
 
 @pytest.fixture
 def memory_place() -> Iterator[_storage.Location]:
-    pytest.importorskip("fsspec")
+    fsspec = pytest.importorskip("fsspec")
+
+    def clear() -> None:
+        system = fsspec.filesystem("memory")
+        if system.exists("/convergent-test"):
+            system.rm("/convergent-test", recursive=True)  # with the folders that it remembers
+
     place = _storage.place("memory://convergent-test")
     assert isinstance(place, _storage.Location)
-    _storage.remove_below(place)
+    clear()
     yield place
-    _storage.remove_below(place)
+    clear()

@@ -86,9 +86,7 @@ def test_convnet_has_the_named_layers() -> None:
         *("conv1", "relu1", "conv2", "relu2", "dense", "relu3", "output"),
     ]
     assert network(torch.zeros(2, 3, 13, 13)).shape == (2, 10)
-    with pytest.raises(
-        ValueError, match="`model` must be one of 'convnet', 'alexnet32', got 'resnet'"
-    ):
+    with pytest.raises(ValueError, match=r"`model` must be one of 'convnet', .* got 'resnet'"):
         nets.build_model("resnet")
     with pytest.raises(ValueError, match=r"`widths` must be three numbers, got \[4, 5\]"):
         nets.ConvNet(widths=(4, 5))

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.reference import shared_response as reference
-from tests.test_shared_response import assert_orthonormal, draw, orthonormal
+from tests.test_shared_response import assert_orthonormal, orthonormal
 from tests.test_shared_response_sweeps import kernel
 
 Matrix = NDArray[np.float64]
@@ -84,12 +84,13 @@ def test_one_huge_example_makes_the_copies_anew(level: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("widths", "n_examples", "k"), [(WIDTHS, N_EXAMPLES, K), ((300, 300), 700, 300)]
+    ("widths", "n_examples", "k"), [(WIDTHS, N_EXAMPLES, K), ((270, 270, 270), 600, 270)]
 )
 def test_same_bits_for_any_threads(
     level: str, widths: tuple[int, ...], n_examples: int, k: int
 ) -> None:
-    networks = draw(6, widths, n_examples, 6)
+    rng = np.random.default_rng(6)
+    networks = [rng.standard_normal((n_examples, width)) for width in widths]
     fits = [
         kernel(networks, [sequential(widths, k)], single=True, max_iter=3, n_threads=n_threads)
         for n_threads in (1, 3)

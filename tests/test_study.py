@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import convergent as cv
 from convergent import study
 from convergent._storage import UnreadableFileError
-from convergent.study import CompareSettings, Study, Task, TaskResult, comparison
+from convergent.study import CompareSettings, Study, Task, TaskResult, task_run
 from convergent.study.layer import Layer
 
 N_EXAMPLES, N_UNITS = 120, 9
@@ -102,13 +102,13 @@ def test_a_second_run_computes_nothing_twice(
 ) -> None:
     first = study.compare(statistics, out=tmp_path)
     ran: list[str] = []
-    run = comparison._run
+    run = task_run.run_task
 
     def counting(layer: Layer, task: Task, *rest: Any) -> TaskResult:
         ran.append(task.measure)
         return run(layer, task, *rest)
 
-    monkeypatch.setattr(comparison, "_run", counting)
+    monkeypatch.setattr(task_run, "run_task", counting)
     again = study.compare(statistics, out=tmp_path)
     assert ran == []
     assert list(again.rows()) == list(first.rows())
@@ -120,7 +120,7 @@ def test_a_killed_run_resumes(
     statistics: cv.Statistics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = study.compare(statistics, out=tmp_path / "whole")
-    run = comparison._run
+    run = task_run.run_task
     n_left = 4
 
     def fails_later(*arguments: object) -> object:
@@ -130,13 +130,17 @@ def test_a_killed_run_resumes(
             raise KeyboardInterrupt
         return run(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(comparison, "_run", fails_later)
+    monkeypatch.setattr(task_run, "run_task", fails_later)
     with pytest.raises(KeyboardInterrupt):
         study.compare(statistics, out=tmp_path / "cut")
     assert len(list((tmp_path / "cut").rglob("*.npz"))) == 4
+    partial = Study.load(tmp_path / "cut")
+    assert len(partial.results) == 4
+    assert len(partial.unfinished) == len(undisturbed.results) - 4
+    assert all("has not ended" in problem.reason for problem in partial.problems)
     with pytest.raises(FileNotFoundError, match="no finished comparison"):
-        Study.load(tmp_path / "cut")
-    monkeypatch.setattr(comparison, "_run", run)
+        Study.load(tmp_path)
+    monkeypatch.setattr(task_run, "run_task", run)
     resumed = study.compare(statistics, out=tmp_path / "cut")
     assert list(resumed.rows()) == list(undisturbed.rows())
 

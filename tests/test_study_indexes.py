@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import convergent as cv
 from convergent import study
-from convergent.study import Study, Task, TaskResult, comparison
+from convergent.study import Study, Task, TaskResult, task_run
 
 MEASURES = ("cka", "indexes", "cka_atlas")
 N_EXAMPLES = 90
@@ -167,13 +167,13 @@ def test_a_second_run_takes_the_atlas_unless_a_layer_changed(
 ) -> None:
     study.compare(statistics, MEASURES, out=tmp_path)
     ran: list[str] = []
-    run = comparison._run
+    run = task_run.run_task
 
     def counting(source: Any, task: Task, *rest: Any) -> TaskResult:
         ran.append(task.measure)
         return run(source, task, *rest)
 
-    monkeypatch.setattr(comparison, "_run", counting)
+    monkeypatch.setattr(task_run, "run_task", counting)
     study.compare(statistics, MEASURES, out=tmp_path)
     assert ran == []
     changed = layers()

@@ -14,6 +14,7 @@ import convergent as cv
 from convergent import _storage, pipeline
 from convergent.cli import main
 from convergent.study import CompareSettings, StudyFolder
+from convergent.study.folder import DEFAULT_LAYERS
 from convergent.study_state import study_state
 from tests.stored_places import memory_place as memory_place
 
@@ -38,7 +39,7 @@ def collected(root: Path, names: list[str], **source: Any) -> None:
         name: _storage.file_digest(root / "networks" / name / "epoch-003.safetensors")
         for name in names
     }
-    statistics.settings["study"] = {"networks": weights, "layers": ["relu*"], **source}
+    statistics.settings["study"] = {"networks": weights, "layers": list(DEFAULT_LAYERS), **source}
     statistics.save(StudyFolder(root).statistics)
 
 
@@ -177,6 +178,22 @@ def test_damaged_files_are_named(root: Path, capsys: pytest.CaptureFixture[str])
     assert state["next"] == f"rm -r '{root / 'comparisons'}' && convergent compare '{root}'"
     (root / "statistics" / "statistics.json").write_text("{}")
     assert "must be of format convergent.Statistics/2" in study_state(root)["statistics"]["why"]
+
+
+def test_a_comparison_that_was_stopped(root: Path) -> None:
+    def stop(description: str, done: int, total: int) -> None:
+        if done == 1:
+            raise KeyboardInterrupt
+
+    shutil.rmtree(root / "comparisons")
+    settings = CompareSettings(measures=["correlation", "cka"], n_features=7)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.compare(root, settings=settings, progress=stop)
+    state = study_state(root)
+    assert state["results"] == {"state": "unfinished", "tasks": "1 of 2"}
+    assert state["next"] == f"convergent compare '{root}' --measures correlation cka --features 7"
+    pipeline.compare(root, settings=settings)
+    assert study_state(root)["results"]["tasks"] == "2 of 2"
 
 
 def test_tasks_that_failed_are_named(tmp_path: Path) -> None:

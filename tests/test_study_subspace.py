@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import convergent as cv
 from convergent import study
 from convergent.measures.matching_similarity import drawn_examples
-from convergent.study import CompareSettings, Study, Task, TaskResult, comparison, subspace_tasks
+from convergent.study import CompareSettings, Study, Task, TaskResult, subspace_tasks, task_run
 from convergent.study.layer import Layer
 
 EPSILONS = (0.1, 0.5)
@@ -178,13 +178,13 @@ def test_results_depend_on_the_settings_that_they_use(
     }
     first = study.compare(statistics, settings=CompareSettings(**base), out=tmp_path)
     ran: list[str] = []
-    run = comparison._run
+    run = task_run.run_task
 
     def counting(layer: Layer, task: Task, *rest: Any) -> TaskResult:
         ran.append(task.measure)
         return run(layer, task, *rest)
 
-    monkeypatch.setattr(comparison, "_run", counting)
+    monkeypatch.setattr(task_run, "run_task", counting)
     second = study.compare(statistics, settings=CompareSettings(**base), out=tmp_path)
     assert ran == []
     assert list(second.rows()) == list(first.rows())

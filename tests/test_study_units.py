@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import convergent as cv
 from convergent import study
 from convergent._storage import UnreadableFileError
-from convergent.study import CompareSettings, Study, Task, TaskResult, comparison, layer
+from convergent.study import CompareSettings, Study, Task, TaskResult, layer, task_run
 from convergent.study.layer import Layer
 from convergent.study.mapping_tasks import LEAST_SPLIT
 
@@ -235,13 +235,13 @@ def test_results_name_pairs_or_nobody() -> None:
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that fills with the measures that are computed."""
     found: list[str] = []
-    run = comparison._run
+    run = task_run.run_task
 
     def counting(of: Layer, task: Task, *rest: Any) -> TaskResult:
         found.append(task.measure)
         return run(of, task, *rest)
 
-    monkeypatch.setattr(comparison, "_run", counting)
+    monkeypatch.setattr(task_run, "run_task", counting)
     return found
 
 

@@ -38,10 +38,11 @@ Index count_units(const std::vector<NetworkView>& networks) {
     return n_units;
 }
 
-/// Examples a block: about kBlockBytes, and whole strips.
+/// Examples a block, whole strips: about kBlockBytes, or a quarter of the products where these are
+/// larger, since every block passes over all of them.
 Index block_rows(Index n_units) {
-    const Index rows = kBlockBytes / (8 * std::max<Index>(n_units, 1)) / kStrip * kStrip;
-    return std::clamp(rows, kLeastBlockRows, kMostBlockRows);
+    const Index rows = std::max(kBlockBytes / (8 * std::max<Index>(n_units, 1)), n_units / 4);
+    return std::clamp(rows / kStrip * kStrip, kLeastBlockRows, kMostBlockRows);
 }
 
 /// Rows and columns of a tile of a result of that size; depends on nothing else, so that the sums

@@ -6,6 +6,7 @@
 #include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "halley_steps.hpp"
 
@@ -17,8 +18,10 @@ using Eigen::MatrixXd;
 constexpr double kSingular = 1e13;  // condition numbers above leave directions undetermined
 constexpr double kHalley = 50.0;  // condition numbers below are safe for Cholesky in Halley's steps
 constexpr int kMaxSteps = 30;
-constexpr double kFloorInDouble = 1e-5;
 constexpr double kProximal = 1e-7;  // weight of the anchor in a quick polar factor
+/// Bounds of the singular values below this are not tried.
+template <class Scalar>
+constexpr double kFloor = std::is_same_v<Scalar, float> ? kProximal : 1e-5;
 constexpr double kLessLeast = 20.0;
 constexpr double kRegular = 1e-5;  // least of the diagonal of a factor from a Gram matrix
 constexpr double kSafety = 16.0;   // between a bound of the singular values and their estimate
@@ -139,7 +142,7 @@ bool quick_square(SquareMatrix<Scalar>& x, double& least, int n_threads, const S
         return false;
     }
     const double start = was_wide ? found : steps.least;
-    if (start > 0.0) least = start * largest / kSafety;
+    if (start > 0.0) least = std::max(start * largest / kSafety, kFloor<Scalar>);
     return true;
 }
 
@@ -206,9 +209,8 @@ auto QuickPolar<Scalar>::operator()(const Matrix& a, const Matrix& anchor, int n
     constexpr bool is_single = sizeof(Scalar) < sizeof(double);
     Matrix start = a / norm;
     if (is_single) start += static_cast<Scalar>(kProximal) * anchor;
-    const double floor = is_single ? kProximal : kFloorInDouble;
     const ThinFactors<Scalar> factors(start);
-    for (; least_ >= floor; least_ /= kLessLeast) {
+    for (; least_ >= kFloor<Scalar>; least_ /= kLessLeast) {
         Matrix x = factors.right();
         if (quick_square(x, least_, n_threads, stop)) return factors.times(x);
     }

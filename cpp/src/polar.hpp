@@ -33,7 +33,8 @@ class QuickPolar {
     Matrix operator()(const Matrix& a, const Matrix& anchor, int n_threads, const StopToken& stop);
 
  private:
-    double least_ = 2e-6;  // a bound of the singular values that held last, over the norm
+    /// A bound of the singular values that held last, over the norm.
+    double least_ = sizeof(Scalar) < sizeof(double) ? 2e-6 : 1e-5;
 };
 
 extern template class QuickPolar<float>;

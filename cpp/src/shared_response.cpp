@@ -25,8 +25,8 @@ constexpr double kSure = 4.0;             // margin of a change judged by the st
 constexpr Index kDrawnGroup = 4;          // of the examples, of which one is drawn for a start
 constexpr int kDrawnSweeps = 2;
 constexpr int kWideningSteps = 2;
-constexpr double kOrthonormal = 1e-13;
-constexpr int kTrialSweeps = 3;  // from each of several starts
+constexpr double kOnceIsEnough = 1e-4;  // distance from orthonormal weights
+constexpr int kTrialSweeps = 3;         // from each of several starts
 
 template <class Scalar>
 WeightsOf<Scalar> converted(const Weights& weights) {
@@ -35,26 +35,31 @@ WeightsOf<Scalar> converted(const Weights& weights) {
     return result;
 }
 
-/// Weights in double, orthonormal to its rounding (Newton-Schulz steps from single precision).
+/// Weights in double, orthonormal to its rounding: W (I - E / 2 + 3 E^2 / 8) with W^T W = I + E,
+/// which leaves about E^3. E is of the size of single precision, so that this is enough for E^2.
 Weights widened(const WeightsOf<float>& weights, int n_threads, const StopToken& stop) {
     Weights result(weights.size());
     parallel_for_each(weights.size(), n_threads, stop, [&](std::size_t i) {
-        MatrixXd w = weights[i].cast<double>();
-        MatrixXd correction(w.cols(), w.cols());
+        MatrixXd& w = result[i];
+        w = weights[i].cast<double>();
+        const Index k = w.cols();
         for (int step = 0; step < kWideningSteps; ++step) {
-            correction = 1.5 * MatrixXd::Identity(w.cols(), w.cols());
-            correction.noalias() -= 0.5 * w.transpose() * w;
-            if ((correction - MatrixXd::Identity(w.cols(), w.cols())).norm() < kOrthonormal) break;
-            w = w * correction;
+            MatrixXd rest = -MatrixXd::Identity(k, k);
+            rest.selfadjointView<Eigen::Lower>().rankUpdate(w.transpose());
+            rest.triangularView<Eigen::StrictlyUpper>() = rest.transpose();
+            const double size = rest.norm();
+            const Eigen::MatrixXf narrow = rest.cast<float>();
+            rest = 0.375 * (narrow * narrow).cast<double>() - 0.5 * rest;
+            w += w * rest;
+            if (size < kOnceIsEnough) break;
         }
-        result[i] = std::move(w);
     });
     return result;
 }
 
-/// The columns of w, made orthonormal.
+/// The columns of w, made orthonormal; where they span everything, those of the identity.
 MatrixXd orthonormal(const MatrixXd& w, const StopToken& stop) {
-    if (w.isIdentity(0.0)) return w;
+    if (w.rows() == w.cols()) return MatrixXd::Identity(w.rows(), w.cols());
     return polar_factor(w, MatrixXd::Identity(w.rows(), w.cols()), stop);
 }
 

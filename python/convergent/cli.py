@@ -10,7 +10,18 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from convergent.cli_arguments import BadArguments, count, count_or_none, seed_list
+from convergent.cli_arguments import (
+    DATASET_NAMES,
+    MODEL_NAMES,
+    BadArguments,
+    add_workers,
+    count,
+    count_or_none,
+    default_study,
+    seed_list,
+    width,
+)
+from convergent.cli_info import add_info
 from convergent.cli_simulate import add_simulate
 
 EXIT_FAILED = 1
@@ -21,7 +32,9 @@ _EPILOG = """\
 examples:
   convergent demo                                   train four small networks, compare them, write a report
   convergent compare a.npy b.npy --out result       compare two arrays of activations (examples x units)
-  convergent train --out study --seeds 0:5          the same study, step by step
+  convergent train --dataset cifar10 --model vgg11_bn --data DIR --seeds 0:5
+                                                    five larger networks, into study-cifar10-vgg11_bn
+  convergent train --out study --seeds 0:5          the demo's study, step by step
   convergent collect study
   convergent compare study
   convergent trajectory study
@@ -31,7 +44,7 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 2 for bad arguments, 1 if it failed."""
+    """Run one command and return its exit code: 0, 2 for bad arguments, 1 if it failed or left tasks undone."""
     options = _parser().parse_args(arguments)
     try:
         result = options.run(options)
@@ -50,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(result, indent=1))
     else:
         _print_result(result)
-    return 0
+    return EXIT_FAILED if result.get("unfinished") else 0
 
 
 def _print_result(result: dict[str, Any]) -> None:
@@ -80,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     stages = (_add_train, _add_collect, _add_compare, _add_trajectory, _add_report)
-    for add in (_add_demo, *stages, add_simulate, _add_info):
+    for add in (_add_demo, *stages, add_simulate, add_info):
         command = add(commands)
         command.add_argument("--json", action="store_true", help="print the result as JSON")
         command.add_argument("--quiet", action="store_true", help="show no progress")
@@ -100,6 +113,7 @@ def _add_demo(commands: Any) -> argparse.ArgumentParser:
         "--seeds", type=count, default=4, metavar="N", help="number of networks (default: 4)"
     )
     _add_training_options(parser)
+    add_workers(parser)
     parser.set_defaults(run=run_demo)
     return parser
 
@@ -112,10 +126,20 @@ def _add_train(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "train", help="train networks from several seeds", description="Train networks; resumes."
     )
-    parser.add_argument("--out", required=True, metavar="DIR", help="study folder")
-    parser.add_argument("--dataset", default="digits", choices=["digits"], help="default: digits")
-    parser.add_argument("--model", default="convnet", choices=["convnet", "alexnet32"],
-                        help="default: convnet")  # fmt: skip
+    parser.add_argument("--out", metavar="DIR",
+                        help="study folder (default: study-DATASET-MODEL)")  # fmt: skip
+    parser.add_argument("--dataset", default="digits", choices=DATASET_NAMES, metavar="NAME",
+                        help=f"of: {', '.join(DATASET_NAMES)} (default: digits)")  # fmt: skip
+    _add_data(parser)
+    parser.add_argument("--download", action="store_true",
+                        help="fetch the data set into the data folder if it is not there")  # fmt: skip
+    parser.add_argument("--image-size", type=count, metavar="N",
+                        help="pixels to which images of a folder are resized and cropped")  # fmt: skip
+    parser.add_argument("--model", default="convnet", choices=MODEL_NAMES, metavar="NAME",
+                        help=f"of: {', '.join(MODEL_NAMES)} (default: convnet)")  # fmt: skip
+    parser.add_argument("--width", type=width, metavar="N",
+                        help="channels of the network's first layer, to which all others are proportional; "
+                        "for an AlexNet a factor (default: the network's own)")  # fmt: skip
     parser.add_argument(
         "--seeds", type=seed_list, default=list(range(4)), metavar="SEEDS",
         help="first:end, or numbers with commas (default: 0:4)",
@@ -123,6 +147,11 @@ def _add_train(commands: Any) -> argparse.ArgumentParser:
     _add_training_options(parser)
     parser.set_defaults(run=run_train)
     return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", metavar="DIR",
+                        help="folder that holds the data set (default: the variable CONVERGENT_DATA)")  # fmt: skip
 
 
 def _add_collect(commands: Any) -> argparse.ArgumentParser:
@@ -138,6 +167,7 @@ def _add_collect(commands: Any) -> argparse.ArgumentParser:
         metavar="NAME",
         help="layers by name or pattern (default: after each ReLU)",
     )
+    _add_data(parser)
     parser.add_argument("--device", default="cpu", help="default: cpu")
     parser.add_argument("--top", type=count_or_none, default=9, metavar="N",
                         help="image patches to keep of each unit, 0 for none (default: 9)")  # fmt: skip
@@ -175,7 +205,9 @@ def _add_compare(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--features", type=count, default=50, metavar="K",
                         help="dimensions of the shared response (default: 50)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    parser.add_argument("--threads", type=count, metavar="N", help="default: all processors")
+    parser.add_argument("--threads", type=count, metavar="N",
+                        help="default: all processors; workers divide them")  # fmt: skip
+    add_workers(parser)
     parser.set_defaults(run=run_compare)
     return parser
 
@@ -188,6 +220,7 @@ def _add_trajectory(commands: Any) -> argparse.ArgumentParser:
         "they have learnt at the end. Needs collected statistics; takes the settings of the comparison. Resumes.",
     )
     parser.add_argument("study", metavar="DIR", help="study folder with networks and statistics")
+    _add_data(parser)
     parser.add_argument("--device", default="cpu", help="default: cpu")
     parser.add_argument("--threads", type=count, metavar="N", help="default: all processors")
     parser.set_defaults(run=run_trajectory)
@@ -202,21 +235,6 @@ def _add_report(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("study", metavar="DIR", help="study folder with results")
     parser.set_defaults(run=run_report)
-    return parser
-
-
-def _add_info(commands: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "info",
-        help="show version, CPU level, threads and optional packages, or what a study folder holds",
-        description="Show the installation, or what a study folder (or the URL of one) holds stage by stage, what it "
-        "lacks, and which command comes next.",
-    )
-    parser.add_argument("study", nargs="?", metavar="DIR|URL", help="study folder")
-    parser.add_argument(
-        "--verify", action="store_true", help="read every file and compare it with its digest"
-    )
-    parser.set_defaults(run=run_info)
     return parser
 
 
@@ -235,9 +253,15 @@ def run_demo(options: argparse.Namespace) -> dict[str, Any]:
         seeds = range(options.seeds)
         pipeline.train(options.out, seeds, epochs=options.epochs, progress=progress)
         pipeline.collect(options.out, seeds=seeds, progress=progress)
-        pipeline.compare(options.out, progress=progress)
+        compared = pipeline.compare(
+            options.out, n_workers=options.workers, scheduler=options.scheduler, progress=progress
+        )
         pipeline.trajectory(options.out, progress=progress)
-        return pipeline.report(options.out)
+        return {**pipeline.report(options.out), **_lost(compared)}
+
+
+def _lost(compared: dict[str, Any]) -> dict[str, Any]:
+    return {"unfinished": compared["unfinished"]} if compared["unfinished"] else {}
 
 
 def run_train(options: argparse.Namespace) -> dict[str, Any]:
@@ -246,10 +270,14 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
 
     with _progress(options) as progress:
         return pipeline.train(
-            options.out,
+            options.out or default_study(options.dataset, options.model, options.width),
             options.seeds,
             dataset=options.dataset,
+            data=options.data,
+            download=options.download,
+            image_size=options.image_size,
             model=options.model,
+            width=options.width,
             epochs=options.epochs,
             progress=progress,
         )
@@ -263,6 +291,7 @@ def run_collect(options: argparse.Namespace) -> dict[str, Any]:
         return pipeline.collect(
             options.study,
             layers=options.layers,
+            data=options.data,
             device=options.device,
             n_top=options.top,
             progress=progress,
@@ -273,10 +302,44 @@ def run_compare(options: argparse.Namespace) -> dict[str, Any]:
     """Compare a study's networks, or arrays."""
     from convergent import pipeline
     from convergent._storage import Location, place
+
+    settings = _compare_settings(options)
+    inputs = [place(path) for path in options.inputs]
+    folders = [path for path in inputs if isinstance(path, Location) or path.is_dir()]
+    with _progress(options) as progress:
+        if folders:
+            if len(inputs) > 1:
+                raise BadArguments("give one study folder or several files, not both")
+            if options.out is not None:
+                raise BadArguments("--out goes with files; a study's results stay in its folder")
+            return pipeline.compare(
+                inputs[0],
+                settings=settings,
+                n_threads=options.threads,
+                n_workers=options.workers,
+                scheduler=options.scheduler,
+                progress=progress,
+            )
+        if len(inputs) < 2:
+            raise BadArguments(f"give a study folder or at least two files, got {inputs[0]}")
+        if options.out is None:
+            raise BadArguments("--out DIR is required to compare files")
+        return pipeline.compare_files(
+            options.inputs,
+            options.out,
+            settings=settings,
+            n_threads=options.threads,
+            n_workers=options.workers,
+            scheduler=options.scheduler,
+            progress=progress,
+        )
+
+
+def _compare_settings(options: argparse.Namespace) -> Any:
     from convergent.study.settings import CompareSettings
 
     try:
-        settings = CompareSettings(
+        return CompareSettings(
             measures=options.measures,
             epsilons=options.epsilons,
             convention=options.convention,
@@ -289,28 +352,6 @@ def run_compare(options: argparse.Namespace) -> dict[str, Any]:
         )
     except ValueError as error:
         raise BadArguments(error) from error
-    inputs = [place(path) for path in options.inputs]
-    folders = [path for path in inputs if isinstance(path, Location) or path.is_dir()]
-    with _progress(options) as progress:
-        if folders:
-            if len(inputs) > 1:
-                raise BadArguments("give one study folder or several files, not both")
-            if options.out is not None:
-                raise BadArguments("--out goes with files; a study's results stay in its folder")
-            return pipeline.compare(
-                inputs[0], settings=settings, n_threads=options.threads, progress=progress
-            )
-        if len(inputs) < 2:
-            raise BadArguments(f"give a study folder or at least two files, got {inputs[0]}")
-        if options.out is None:
-            raise BadArguments("--out DIR is required to compare files")
-        return pipeline.compare_files(
-            options.inputs,
-            options.out,
-            settings=settings,
-            n_threads=options.threads,
-            progress=progress,
-        )
 
 
 def run_trajectory(options: argparse.Namespace) -> dict[str, Any]:
@@ -319,7 +360,11 @@ def run_trajectory(options: argparse.Namespace) -> dict[str, Any]:
 
     with _progress(options) as progress:
         return pipeline.trajectory(
-            options.study, device=options.device, n_threads=options.threads, progress=progress
+            options.study,
+            data=options.data,
+            device=options.device,
+            n_threads=options.threads,
+            progress=progress,
         )
 
 
@@ -328,19 +373,6 @@ def run_report(options: argparse.Namespace) -> dict[str, Any]:
     from convergent import pipeline
 
     return pipeline.report(options.study)
-
-
-def run_info(options: argparse.Namespace) -> dict[str, Any]:
-    """Describe the installation or a study folder."""
-    if options.study is None:
-        from convergent._info import installation
-
-        if options.verify:
-            raise BadArguments("--verify goes with a study folder")
-        return installation()
-    from convergent.study_state import study_state
-
-    return study_state(options.study, verify=options.verify)
 
 
 def _progress(options: argparse.Namespace) -> Any:

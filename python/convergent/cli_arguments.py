@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import argparse
 
+# What `nets.DATASETS` and `nets.MODELS` hold, for those who only ask for help: torch is slow to import.
+DATASET_NAMES = (
+    *("digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "imagefolder", "imagenet"),
+)
+MODEL_NAMES = (
+    *("convnet", "alexnet32", "alexnet"),
+    *("vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"),
+    *("resnet18", "resnet34", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"),
+    *("plain20", "plain32", "plain34", "plain42", "plain44", "plain56"),
+)
+
 
 class BadArguments(Exception):
     """The command line asks for something that cannot be."""
@@ -20,9 +31,35 @@ def count(text: str) -> int:
     return value
 
 
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add where a comparison runs."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=count, metavar="N",
+                       help="compare on so many processes of this machine (default: in this one)")  # fmt: skip
+    where.add_argument("--scheduler", metavar="ADDRESS",
+                       help="compare on a Dask cluster, such as tcp://10.0.0.1:8786")  # fmt: skip
+
+
 def count_or_none(text: str) -> int:
     """Return a whole number that is at least 0."""
     return 0 if text == "0" else count(text)
+
+
+def width(text: str) -> float:
+    """Return a positive number, whole where it can be."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be positive, got {text}")
+    return int(value) if value.is_integer() else value
+
+
+def default_study(dataset: str, model: str, model_width: float | None) -> str:
+    """Return the name of a study's folder, such as ``study-cifar10-vgg11_bn``."""
+    suffix = "" if model_width is None else f"-w{model_width:g}"
+    return f"study-{dataset}-{model}{suffix}"
 
 
 def seed_list(text: str) -> list[int]:

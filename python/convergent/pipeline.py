@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +28,27 @@ def train(
     seeds: Iterable[int],
     *,
     dataset: str = "digits",
+    data: str | Path | None = None,
+    download: bool = False,
+    image_size: int | None = None,
     model: str = "convnet",
+    width: float | None = None,
     epochs: int = 12,
     progress: ReportProgress = silent,
 ) -> dict[str, Any]:
-    """Train one network a seed below the study folder; finished ones are kept."""
+    """Train one network a seed below the study folder; finished ones are kept.
+
+    The data set is found in the folder `data`, or in the one that CONVERGENT_DATA names; where it lies is not kept.
+    """
     from convergent import nets
 
     paths = nets.train(
         model,
-        nets.load_dataset(dataset),
+        nets.load_dataset(dataset, data, download, image_size=image_size),
         seeds=seeds,
         out=StudyFolder(root).local_networks(),
         epochs=epochs,
+        model_parameters=None if width is None else {"width": width},
         progress=progress,
     )
     return {"networks": [str(path) for path in paths]}
@@ -50,6 +59,7 @@ def collect(
     *,
     seeds: Iterable[int] | None = None,
     layers: Sequence[str] | None = None,
+    data: str | Path | None = None,
     device: str = "cpu",
     n_top: int = 9,
     progress: ReportProgress = silent,
@@ -58,7 +68,7 @@ def collect(
 
     All trained networks of the folder take part, or those of some seeds. Statistics that are there already and come
     from the same weights and settings are kept. With `n_top` > 0, the patches of images that each unit responds to
-    most are kept, too.
+    most are kept, too. `data` is the folder of the data set, by default what CONVERGENT_DATA names.
     """
     from convergent import nets
 
@@ -70,12 +80,13 @@ def collect(
         "dataset": trained.dataset,
         "layers": chosen,
     }
+    load_data = cache(lambda: trained.load_dataset(data))
     statistics = _stored_statistics(folder, source, n_top)
     if statistics is None:
-        data = nets.load_dataset(trained.dataset)
+        dataset = load_data()
         statistics = nets.collect(
             trained.load(),
-            nets.batches(data.test_images, data.test_labels),
+            nets.batches(dataset.test_images, dataset.test_labels),
             layers=chosen,
             device=device,
             n_top=n_top,
@@ -83,9 +94,7 @@ def collect(
         )
         statistics.settings["study"] = source
         statistics.save(folder.statistics)
-    write_patches(
-        folder, statistics, trained.load, lambda: nets.load_dataset(trained.dataset), progress
-    )
+    write_patches(folder, statistics, trained.load, load_data, progress)
     return _collected(folder, statistics)
 
 
@@ -117,11 +126,16 @@ def compare(
     *,
     settings: CompareSettings | None = None,
     n_threads: int | None = None,
+    n_workers: int | None = None,
+    scheduler: str | None = None,
     progress: ReportProgress = silent,
 ) -> dict[str, Any]:
     """Compare the networks of a study folder from their statistics."""
     folder = StudyFolder(root)
-    found = _compared(folder, _existing_statistics(folder), settings, n_threads, progress)
+    _existing_statistics(folder)
+    found = _compared(
+        folder, folder.statistics, settings, n_threads, progress, n_workers, scheduler
+    )
     write_provenance(folder)
     return found
 
@@ -138,6 +152,7 @@ def trajectory(
     root: _storage.AnyPlace,
     *,
     settings: CompareSettings | None = None,
+    data: str | Path | None = None,
     device: str = "cpu",
     n_threads: int | None = None,
     progress: ReportProgress = silent,
@@ -153,7 +168,7 @@ def trajectory(
     statistics = _existing_statistics(folder)
     if settings is None and (folder.comparisons / MANIFEST).exists():
         settings = Study.load(folder.comparisons).settings
-    earlier, last = checkpointed_epochs(folder, statistics, device, progress)
+    earlier, last = checkpointed_epochs(folder, statistics, device, progress, data)
     found = follow_training(
         statistics,
         earlier,
@@ -172,11 +187,14 @@ def compare_files(
     *,
     settings: CompareSettings | None = None,
     n_threads: int | None = None,
+    n_workers: int | None = None,
+    scheduler: str | None = None,
     progress: ReportProgress = silent,
 ) -> dict[str, Any]:
     """Compare networks whose activations lie in files, and report."""
     folder = StudyFolder(root)
-    result = _compared(folder, statistics_from_files(paths), settings, n_threads, progress)
+    statistics = statistics_from_files(paths)
+    result = _compared(folder, statistics, settings, n_threads, progress, n_workers, scheduler)
     try:
         import jinja2  # noqa: F401
         import matplotlib as mpl  # noqa: F401
@@ -188,16 +206,20 @@ def compare_files(
 
 def _compared(
     folder: StudyFolder,
-    statistics: Statistics,
+    statistics: Statistics | _storage.Place,
     settings: CompareSettings | None,
     n_threads: int | None,
     progress: ReportProgress,
+    n_workers: int | None,
+    scheduler: str | None,
 ) -> dict[str, Any]:
     study = compare_statistics(
         statistics,
         settings=settings,
         out=folder.comparisons,
         n_threads=n_threads,
+        n_workers=n_workers,
+        scheduler=scheduler,
         progress=progress,
     )
     study.write_csv(folder.summary)
@@ -209,13 +231,19 @@ def _compared(
         "summary": str(folder.summary),
         "intervals": str(folder.intervals),
         "problems": [f"{problem.task}: {problem.reason}" for problem in study.problems],
+        "unfinished": [str(task) for task in study.unfinished],
     }
 
 
 def report(root: _storage.AnyPlace) -> dict[str, Any]:
-    """Write a study's table and page from its results."""
+    """Write a study's table and page from its results; of an unfinished comparison, from those that are there."""
     folder = StudyFolder(root)
     study = Study.load(folder.comparisons)
+    if study.unfinished:
+        print(
+            f"{len(study.unfinished)} tasks have no result yet; compare again to do them",
+            file=sys.stderr,
+        )
     study.write_csv(folder.summary)
     study.write_intervals(folder.intervals)
     metrics = folder.metrics()

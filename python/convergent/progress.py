@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -12,6 +12,7 @@ ReportProgress = Callable[[str, int, int], None]
 """Called as report(description, done, total)."""
 
 _SECONDS_BETWEEN_LINES = 2.0
+_NAMES_SHOWN = 3
 
 
 def silent(description: str, done: int, total: int) -> None:
@@ -40,15 +41,8 @@ def progress(*, quiet: bool = False, stream: TextIO | None = None) -> Iterator[R
     if bars is None:
         yield _PlainLines(stream or sys.stderr)
         return
-    tasks: dict[str, Any] = {}
-
-    def report(description: str, done: int, total: int) -> None:
-        if description not in tasks:
-            tasks[description] = bars.add_task(description, total=total)
-        bars.update(tasks[description], completed=done, total=total)
-
     with bars:
-        yield report
+        yield _Bars(bars)
 
 
 def _rich_bars() -> Any:
@@ -71,8 +65,33 @@ def _rich_bars() -> Any:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[running]}", markup=False, style="dim"),
         console=console,
     )
+
+
+class _Bars:
+    """A bar per piece of work, with the names of its parts that are under way."""
+
+    def __init__(self, bars: Any) -> None:
+        self._bars = bars
+        self._tasks: dict[str, Any] = {}
+        self._names: dict[str, str] = {}
+
+    def __call__(self, description: str, done: int, total: int) -> None:
+        if description not in self._tasks:
+            self._tasks[description] = self._bars.add_task(description, total=total, running="")
+        running = self._names.get(description, "") if done < total else ""
+        self._bars.update(self._tasks[description], completed=done, total=total, running=running)
+
+    def running(self, description: str, names: Sequence[str]) -> None:
+        """Take the names of the parts under way, which the next call shows."""
+        self._names[description] = _few(names)
+
+
+def _few(names: Sequence[str]) -> str:
+    left_out = len(names) - _NAMES_SHOWN
+    return "; ".join(names[:_NAMES_SHOWN]) + (f"; {left_out} more" if left_out > 0 else "")
 
 
 class _PlainLines:
@@ -81,9 +100,16 @@ class _PlainLines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._last = time.monotonic()
+        self._names: dict[str, str] = {}
+
+    def running(self, description: str, names: Sequence[str]) -> None:
+        """Take the names of the parts under way, which the next line shows."""
+        self._names[description] = _few(names)
 
     def __call__(self, description: str, done: int, total: int) -> None:
         now = time.monotonic()
         if done >= total or now - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = now
-            print(f"{description}: {done}/{total}", file=self._stream, flush=True)
+            names = self._names.get(description, "") if done < total else ""
+            running = f" ({names})" if names else ""
+            print(f"{description}: {done}/{total}{running}", file=self._stream, flush=True)

@@ -11,6 +11,7 @@ from convergent.statistics.collected import read_manifest
 from convergent.study.folder import DEFAULT_LAYERS, StudyFolder
 from convergent.study.settings import CompareSettings
 from convergent.study.study import MANIFEST
+from convergent.study.unfinished import PLAN
 
 _SEED = re.compile(r"seed-([0-9]+)")
 _LEAST_NETWORKS = 2
@@ -72,8 +73,14 @@ def _train(folder: StudyFolder, root: str, networks: dict[str, Any]) -> str:
     return (
         f"convergent train --out {root} --dataset {shlex.quote(str(recipe['dataset']))} "
         f"--model {shlex.quote(str(recipe['model']))} --seeds {','.join(map(str, seeds))} "
-        f"--epochs {recipe['epochs']}"
+        f"--epochs {recipe['epochs']}{_width(recipe)}"
     )
+
+
+def _width(recipe: dict[str, Any]) -> str:
+    parameters = recipe.get("model_parameters")
+    width = parameters.get("width") if isinstance(parameters, dict) else None
+    return "" if width is None else f" --width {width:g}"
 
 
 def _recipe(folder: StudyFolder, names: list[str]) -> dict[str, Any]:
@@ -109,7 +116,7 @@ def _collect_options(folder: StudyFolder) -> list[str]:
 def _compare_options(folder: StudyFolder) -> list[str]:
     """Return the options of the comparison that is there, as far as they are not the defaults."""
     content = None
-    for name in (MANIFEST, "plan.json"):
+    for name in (MANIFEST, PLAN):
         try:
             content = _storage.read_json(folder.comparisons / name)["settings"]
             break

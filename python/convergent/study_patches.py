@@ -44,8 +44,9 @@ def write_patches(
     ]
     if not missing:
         return
-    images = load_data().test_images
-    if images.min() < 0.0 or images.max() > 1.0:
+    data = load_data()
+    pixels = data.pixels("test")
+    if pixels.min() < 0.0 or pixels.max() > 1.0:
         return
     from convergent import nets
 
@@ -53,8 +54,8 @@ def write_patches(
     networks = load_networks()
     for done, (layer, network) in enumerate(missing, start=1):
         nets.unit_patches(
-            networks[network], images, statistics, layer, network_name=network,
-            deconvolve=deconvolve,
+            networks[network], data.test_images, statistics, layer, network_name=network,
+            pixels=pixels, deconvolve=deconvolve,
         ).save(folder.patch_file(layer, network))  # fmt: skip
         progress("patches", done, len(missing))
 

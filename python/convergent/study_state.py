@@ -15,6 +15,8 @@ from convergent.study.result import Task, TaskResult
 from convergent.study.study import FORMAT, MANIFEST
 from convergent.study.trajectory import MANIFEST as TRAJECTORY_MANIFEST
 from convergent.study.trajectory import Trajectory
+from convergent.study.unfinished import FORMAT as PLAN_FORMAT
+from convergent.study.unfinished import PLAN
 from convergent.study_next import next_command
 
 COMPLETE, MISSING, UNFINISHED, OUTDATED, DAMAGED = (
@@ -26,7 +28,6 @@ COMPLETE, MISSING, UNFINISHED, OUTDATED, DAMAGED = (
 )
 PROVENANCE = "provenance.json"
 PROVENANCE_FORMAT = "convergent.Provenance/1"
-_PLAN = "plan.json"
 
 
 def study_state(root: _storage.AnyPlace, *, verify: bool = False) -> dict[str, Any]:
@@ -230,11 +231,11 @@ def _problems(content: dict[str, Any]) -> list[tuple[dict[str, Any], Task]]:
 
 def _unfinished(folder: StudyFolder, there: set[str]) -> dict[str, Any]:
     """Return the state of a comparison that has not ended; its plan says what it is to hold."""
-    plan = folder.comparisons / _PLAN
+    plan = folder.comparisons / PLAN
     if plan.exists():
         planned = {
             Task(row["layer"], row["measure"], tuple(row["networks"])).file.as_posix()
-            for row in _storage.read_json(plan)["tasks"]
+            for row in _storage.read_json(plan, PLAN_FORMAT)["tasks"]
         }
         return {"state": UNFINISHED, "tasks": f"{len(planned & there)} of {len(planned)}"}
     return {"state": UNFINISHED, "tasks": f"{len(there)} there"} if there else {"state": MISSING}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convergent import _storage
 from convergent.progress import ReportProgress
@@ -12,11 +13,20 @@ from convergent.statistics import Statistics
 from convergent.study.folder import StudyFolder
 from convergent.study.trajectory import Epoch
 
+if TYPE_CHECKING:
+    from convergent.nets import ImageDataset
+
 
 def checkpointed_epochs(
-    folder: StudyFolder, statistics: Statistics, device: str, progress: ReportProgress
+    folder: StudyFolder,
+    statistics: Statistics,
+    device: str,
+    progress: ReportProgress,
+    data: str | Path | None = None,
 ) -> tuple[dict[int, Epoch], int]:
     """Return the epochs before the last of which every network has a checkpoint, and the last one.
+
+    The data set is loaded when the first epoch is collected, from the folder `data`.
 
     Raises
     ------
@@ -46,24 +56,26 @@ def checkpointed_epochs(
     common = set.intersection(*(set(paths) for paths in checkpoints.values())) - {last}
     if not common:
         raise ValueError(f"{folder.networks} holds no checkpoints from before the last epoch")
+    folders = [networks / name for name in statistics.networks]
+    load_data = cache(lambda: nets.trained_dataset(folders, data))
     epochs = {}
     for epoch in sorted(common):
         paths = {name: checkpoints[name][epoch] for name in statistics.networks}
-        epochs[epoch] = _epoch(paths, statistics, source["dataset"], device, progress)
+        epochs[epoch] = _epoch(paths, statistics, load_data, device, progress)
     return epochs, last
 
 
 def _epoch(
     paths: Mapping[str, Path],
     statistics: Statistics,
-    dataset: str,
+    load_data: Callable[[], ImageDataset],
     device: str,
     progress: ReportProgress,
 ) -> Epoch:
     def collect() -> Statistics:
         from convergent import nets
 
-        data = nets.load_dataset(dataset)
+        data = load_data()
         networks = {name: nets.load_network(path) for name, path in paths.items()}
         batches = nets.batches(data.test_images, data.test_labels)
         return collected_images(networks, batches, statistics, device, progress)

@@ -11,22 +11,28 @@ except ImportError as error:
         'pip install "convergent[full]"'
     ) from error
 
-from convergent.nets.alexnet import AlexNet32
+from convergent.nets.alexnet import AlexNet, AlexNet32
 from convergent.nets.checkpoints import load_checkpoint, save_checkpoint
 from convergent.nets.datasets import DATASETS, ImageDataset, batches, digits, load_dataset
 from convergent.nets.extraction import collect
 from convergent.nets.models import MODELS, ConvNet, build_model
 from convergent.nets.patches import unit_patches
 from convergent.nets.receptive_field import ReceptiveField, receptive_field
-from convergent.nets.trained import TrainedNetworks, trained_networks
+from convergent.nets.residual import CifarResNet, PlainNet
+from convergent.nets.trained import TrainedNetworks, trained_dataset, trained_networks
 from convergent.nets.training import checkpoint_paths, default_checkpoints, load_network, train
+from convergent.nets.vgg import VGG
 
 __all__ = [
     "DATASETS",
     "MODELS",
+    "VGG",
+    "AlexNet",
     "AlexNet32",
+    "CifarResNet",
     "ConvNet",
     "ImageDataset",
+    "PlainNet",
     "ReceptiveField",
     "TrainedNetworks",
     "batches",
@@ -41,6 +47,7 @@ __all__ = [
     "receptive_field",
     "save_checkpoint",
     "train",
+    "trained_dataset",
     "trained_networks",
     "unit_patches",
 ]

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convergent import _validate
+from convergent.nets.image_folder import read_image_folder
+from convergent.nets.raw_images import RawImages, Split
+from convergent.nets.stored_images import read_stored
+
+ROOT_VARIABLE = "CONVERGENT_DATA"
+"""Environment variable that names the folder where data sets are looked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -22,7 +31,8 @@ class ImageDataset:
     TypeError
         If images are not float32 or labels not int64.
     ValueError
-        If shapes do not fit, a pixel is NaN or infinite, or a label names no class.
+        If shapes do not fit, a pixel is NaN or infinite, a label names no class, or `mean` and
+        `std` are not one number a channel.
     """
 
     train_images: NDArray[np.float32]
@@ -37,6 +47,12 @@ class ImageDataset:
     """The classes."""
     name: str
     """What the data set is called."""
+    mean: tuple[float, ...] | None = None
+    """Of each channel: what was subtracted from pixels in [0, 1]; None if nothing was."""
+    std: tuple[float, ...] | None = None
+    """Of each channel: what pixels were divided by after that; None with `mean`."""
+    may_flip: bool = False
+    """Whether a mirrored image is as good an example of its class: not so for digits."""
 
     def __post_init__(self) -> None:
         for split in ("train", "test"):
@@ -47,6 +63,7 @@ class ImageDataset:
                 f"`test_images` must have the shape of `train_images`, got "
                 f"{self.test_images.shape[1:]} and {self.train_images.shape[1:]}"
             )
+        _check_scale(self.mean, self.std, self.train_images.shape[1])
 
     def __repr__(self) -> str:
         shape = " x ".join(str(length) for length in self.train_images.shape[1:])
@@ -54,6 +71,19 @@ class ImageDataset:
             f"ImageDataset({self.name!r}, {len(self.train_images)} + {len(self.test_images)} "
             f"images of {shape}, {len(self.class_names)} classes)"
         )
+
+    def pixels(self, split: str = "test") -> NDArray[np.float32]:
+        """Return the images of a split as pictures: with `mean` and `std` undone, in [0, 1].
+
+        Images that were not standardised are returned as they are.
+        """
+        _validate.choice(split, "split", ("train", "test"))
+        images: NDArray[np.float32] = getattr(self, f"{split}_images")
+        if self.mean is None or self.std is None:
+            return images
+        mean, std = (np.array(v, np.float32).reshape(-1, 1, 1) for v in (self.mean, self.std))
+        pixels: NDArray[np.float32] = images * std + mean
+        return np.clip(pixels, 0.0, 1.0, out=pixels)
 
     def fingerprint(self) -> str:
         """Return a digest of all images and labels."""
@@ -129,17 +159,96 @@ def digits(seed: int = 0, test_size: int = 360) -> ImageDataset:
     return ImageDataset(train_images, train_labels, test_images, test_labels, names, "digits")
 
 
-DATASETS: dict[str, Callable[[], ImageDataset]] = {"digits": digits}
-"""Data sets by name."""
+class _Scale(NamedTuple):
+    """How the images of a data set are scaled, and whether they may be mirrored."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    may_flip: bool
 
 
-def load_dataset(name: str) -> ImageDataset:
+_IMAGENET = _Scale((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), True)
+# Mean and standard deviation of the training images, as they are usually given.
+_SCALES = {
+    "mnist": _Scale((0.1307,), (0.3081,), False),
+    "fashion_mnist": _Scale((0.2860,), (0.3530,), True),
+    "cifar10": _Scale((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), True),
+    "cifar100": _Scale((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762), True),
+    "imagenet": _IMAGENET,
+    "imagefolder": _IMAGENET._replace(may_flip=False),  # who knows what they are of
+}
+
+
+def _stored(name: str, root: Path, download: bool, image_size: int | None) -> ImageDataset:
+    _refuse_size(name, image_size)
+    return _scaled(name, read_stored(name, root, download))
+
+
+def _folder(name: str, root: Path, download: bool, image_size: int | None) -> ImageDataset:
+    if download:
+        raise ValueError(f"`download` must be False for {name!r}: only you know where it is from")
+    if image_size is not None:
+        _validate.integer(image_size, "image_size", low=1)
+    return _scaled(name, read_image_folder(name, root, image_size))
+
+
+FOLDER_DATASETS = ("imagefolder", "imagenet")
+"""Data sets whose images may have any size."""
+
+DATASETS: dict[str, Callable[..., ImageDataset]] = {
+    "digits": digits,
+    **{name: partial(_stored, name) for name in ("mnist", "fashion_mnist", "cifar10", "cifar100")},
+    **{name: partial(_folder, name) for name in FOLDER_DATASETS},
+}
+"""Data sets by name; all but the embedded digits take root, download and image_size."""
+
+
+def load_dataset(
+    name: str,
+    root: str | os.PathLike[str] | None = None,
+    download: bool = False,
+    *,
+    image_size: int | None = None,
+) -> ImageDataset:
     """Return a data set by its name in `DATASETS`.
+
+    Pixels are scaled to [0, 1] and, except those of the digits, standardised by the usual mean and
+    standard deviation of each channel, which the result keeps.
+
+    Parameters
+    ----------
+    name : {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "imagefolder", "imagenet"}
+        ``digits`` are embedded and need no files. ``imagefolder`` is any folder with
+        ``train/CLASS/*.png`` (or .jpg and others) and ``test/CLASS`` or ``val/CLASS``, its images
+        turned to RGB; ``imagenet`` is the same with classes called as its folders are.
+    root : path or None
+        Folder that holds the data: as torchvision keeps them (``cifar-10-batches-py``,
+        ``cifar-100-python``, ``MNIST/raw``, ``FashionMNIST/raw``), or packed into ``.npz`` files of
+        JPEG XL. None takes the environment variable ``CONVERGENT_DATA``.
+    download : bool
+        Whether to fetch missing files of MNIST, Fashion-MNIST or CIFAR into `root`, by torchvision.
+        Nothing is ever fetched unless this is asked for.
+    image_size : int or None
+        For ``imagefolder`` and ``imagenet``: the shorter side is resized to it, then the centre is
+        cropped. None if all images have the same size.
 
     Raises
     ------
     ValueError
-        If there is no such data set.
+        If there is no such data set, `root` is not known, an argument does not go with the data
+        set, or a file is truncated or foreign.
+    FileNotFoundError
+        If a file is missing; the message shows what is expected where.
+    ImportError
+        If torchvision, or a decoder of packed files, is needed and missing.
+    MemoryError
+        If a folder's images would not fit into memory.
+
+    Notes
+    -----
+    Nothing in a file is executed: CIFAR's pickles are read by a reader that knows arrays and plain
+    values only. A data set is kept whole as float32, CIFAR in 740 MB; ImageNet does not fit, but
+    `collect` takes a DataLoader.
 
     Examples
     --------
@@ -147,7 +256,46 @@ def load_dataset(name: str) -> ImageDataset:
     >>> nets.load_dataset("digits").class_names[:3]
     ('0', '1', '2')
     """
-    return DATASETS[_validate.choice(name, "dataset", tuple(DATASETS))]()
+    _validate.choice(name, "dataset", tuple(DATASETS))
+    _validate.flag(download, "download")
+    if name == "digits":
+        _refuse_size(name, image_size)
+        return digits()
+    place = root if root is not None else os.environ.get(ROOT_VARIABLE)
+    if not place:
+        raise ValueError(
+            f"`root` must be the folder that holds data set {name!r} (--data on the command line), "
+            f"or the environment variable {ROOT_VARIABLE} must name it, got neither"
+        )
+    return DATASETS[name](Path(place), download, image_size)
+
+
+def _refuse_size(name: str, image_size: int | None) -> None:
+    if image_size is not None:
+        raise ValueError(
+            f"`image_size` must be None for {name!r}, whose images have one size, got {image_size}"
+        )
+
+
+def _scaled(name: str, raw: RawImages) -> ImageDataset:
+    scale = _SCALES[name]
+    train, test = (_standardised(split, scale) for split in (raw.train, raw.test))
+    return ImageDataset(
+        *(train, raw.train[1], test, raw.test[1], raw.class_names, name),
+        mean=scale.mean,
+        std=scale.std,
+        may_flip=scale.may_flip,
+    )
+
+
+def _standardised(split: Split, scale: _Scale) -> NDArray[np.float32]:
+    """Look the 256 values of each channel up: the same bits on every machine."""
+    images = np.empty(split[0].shape, dtype=np.float32)
+    levels = np.arange(256) / 255.0
+    for channel, (mean, std) in enumerate(zip(scale.mean, scale.std)):
+        table = ((levels - mean) / std).astype(np.float32)
+        images[:, channel] = table[split[0][:, channel]]
+    return images
 
 
 def _check_split(images: Any, labels: Any, split: str, n_classes: int) -> None:
@@ -170,6 +318,16 @@ def _check_split(images: Any, labels: Any, split: str, n_classes: int) -> None:
         )
     if not np.isfinite(images).all():
         raise ValueError(f"`{split}_images` must be finite, got NaN or infinite pixels")
+
+
+def _check_scale(mean: Any, std: Any, n_channels: int) -> None:
+    if (mean is None) != (std is None):
+        raise ValueError("`mean` and `std` must both be given, or neither")
+    for values, name in ((mean, "mean"), (std, "std")):
+        if values is not None and len(values) != n_channels:
+            raise ValueError(f"`{name}` must be {n_channels} numbers, got {len(values)}")
+    if std is not None and min(std) <= 0.0:
+        raise ValueError(f"`std` must be positive, got {min(std)}")
 
 
 def _kind(value: Any) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from convergent import _storage
+from convergent.nets.datasets import FOLDER_DATASETS, ImageDataset, load_dataset
 from convergent.nets.recipe import FILE, read_recipe
 from convergent.nets.training import checkpoint_paths, load_network
 
@@ -31,6 +32,50 @@ class TrainedNetworks:
     def load(self) -> dict[str, nn.Module]:
         """Return the networks in evaluation mode."""
         return {name: load_network(path) for name, path in self.checkpoints.items()}
+
+    def load_dataset(self, root: str | os.PathLike[str] | None = None) -> ImageDataset:
+        """Return the data set, found below `root` or the folder that CONVERGENT_DATA names."""
+        return trained_dataset([path.parent for path in self.checkpoints.values()], root)
+
+
+def trained_dataset(
+    folders: Iterable[str | os.PathLike[str]], root: str | os.PathLike[str] | None = None
+) -> ImageDataset:
+    """Return the data set that some networks were trained on, if it is still the same.
+
+    A recipe holds the name of the data set, the size of its images and a digest, but not where it
+    lies: studies and data may be moved.
+
+    Parameters
+    ----------
+    folders : iterable of path
+        Folders of trained networks, as `train` returns them.
+    root : path or None
+        Folder of the data, as for `load_dataset`.
+
+    Raises
+    ------
+    ValueError
+        If a network was trained on other images or labels than are found; or as `load_dataset`.
+    FileNotFoundError
+        If the data are missing.
+    """
+    recipes = {Path(folder): read_recipe(Path(folder)) for folder in folders}
+    if not recipes:
+        raise ValueError("`folders` must name at least one trained network, got none")
+    first = next(iter(recipes.values()))
+    size = None
+    if first["dataset"] in FOLDER_DATASETS:
+        size = (first["model_parameters"] or {}).get("image_size")
+    dataset = load_dataset(first["dataset"], root, image_size=size)
+    found = dataset.fingerprint()
+    for folder, recipe in recipes.items():
+        if recipe["dataset_fingerprint"] != found:
+            raise ValueError(
+                f"{folder} was trained on data set {recipe['dataset']!r} with other images or "
+                f"labels than those that are found now ({dataset!r})"
+            )
+    return dataset
 
 
 def trained_networks(

@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 
-import numpy as np
-
-from convergent import _storage
-from convergent._warnings import ConvergenceWarning, DeadUnitWarning, FewExamplesWarning
+from convergent import _storage, _validate
 from convergent.progress import silent
 from convergent.statistics import LayerStatistics, Statistics
-from convergent.study.index_tasks import AllLayers
-from convergent.study.layer import Layer
-from convergent.study.result import ALL_LAYERS, Task, TaskResult
+from convergent.study.dask_cluster import DaskCluster
+from convergent.study.executors import Executor, Serial
+from convergent.study.job import Job
+from convergent.study.local_processes import LocalProcesses
+from convergent.study.plan_run import run_plan
+from convergent.study.planning import planned_tasks, resolved_settings
 from convergent.study.settings import CompareSettings
-from convergent.study.study import LayerSummary, Problem, Study
-from convergent.study.subspace_tasks import unsearched
-from convergent.study.tasks import ACROSS_TASKS, PAIR_TASKS, TOGETHER_TASKS
+from convergent.study.study import LayerSummary, Study
+from convergent.study.unfinished import remove_plan, write_plan
+
+STATISTICS = ".statistics"
+"""Folder of statistics below the results, where those that are compared lie in no folder of their own."""
 
 
 def compare(
-    statistics: Statistics,
+    statistics: Statistics | _storage.AnyPlace,
     measures: Sequence[str] | None = None,
     *,
     settings: CompareSettings | None = None,
     out: _storage.AnyPlace | None = None,
     n_threads: int | None = None,
+    n_workers: int | None = None,
+    scheduler: str | None = None,
+    executor: Executor | None = None,
+    n_retries: int = 2,
     progress: Callable[[str, int, int], object] = silent,
 ) -> Study:
     """Compare all networks of `statistics`, layer by layer and pair by pair.
 
     Parameters
     ----------
-    statistics : Statistics
+    statistics : Statistics, or path of the folder where they are saved
         What `nets.collect` or `Statistics.from_arrays` returned; at least two networks.
     measures : sequence of str, optional
         Shorthand for ``settings=CompareSettings(measures=measures)``.
@@ -42,17 +49,44 @@ def compare(
         Default: every measure, as the papers set them.
     out : path or URL, optional
         Folder for the results. Each is written when it is ready; those that are there already and depend on the
-        same statistics and settings are taken as they are, so that a killed comparison resumes.
+        same statistics and settings are taken as they are, so that a killed comparison resumes. Until it has ended,
+        `Study.load` returns what is there.
     n_threads : int, optional
-        Threads of the kernels; all processors by default. Results do not depend on it.
+        Threads of the kernels; all processors by default. Local workers divide them. Results do not depend on it.
+    n_workers : int, optional
+        Compare on so many processes of this machine.
+    scheduler : str, optional
+        Compare on the workers of the Dask cluster whose scheduler has this address, such as
+        ``"tcp://10.0.0.1:8786"``. `out` must be a folder that they see.
+    executor : LocalProcesses, DaskCluster, or another that does what they do; optional
+        What `n_workers` and `scheduler` are short for. Without any, everything runs in this process.
+    n_retries : int
+        How often tasks whose worker died are run again, each by itself.
     progress : callable, optional
         Called as ``progress(description, done, total)``. If it raises, the comparison ends; what is finished is kept
-        in `out`. If it returns False during a long search for simple matches, that search alone is given up.
+        in `out`. If it returns False during a long search for simple matches in this process, that search alone is
+        given up. If it has a method `running`, that is called with a description and the names of the tasks under way.
 
     Returns
     -------
     Study
-        All results, and the tasks that could not be done with the reason of each.
+        All results, and the tasks that could not be done with the reason of each. Results and their order are the
+        same wherever they were computed.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two networks, if more than one of `n_workers`, `scheduler` and `executor` is given,
+        or a Dask cluster without `out`.
+    UnreadableFileError
+        If a result in `out` is truncated, or another file has its place.
+    RuntimeError
+        If workers cannot be had: nothing answers at `scheduler`, or local processes end before they begin.
+
+    Notes
+    -----
+    Workers read the statistics from their folder; those in memory are first saved below `out`, as ``.statistics``.
+    A worker takes a group of tasks that share work (`plan`), and one that dies concerns its own group only.
 
     Examples
     --------
@@ -64,107 +98,92 @@ def compare(
     >>> same.value("activations", "correlation", "mean_one_to_one")
     1.0
     """
-    settings = _resolve_settings(measures, settings)
+    settings = resolved_settings(measures, settings)
+    _validate.integer(n_retries, "n_retries", low=0)
+    executor = _executor(n_workers, scheduler, executor, progress)
+    place = None if isinstance(statistics, Statistics) else statistics
+    if not isinstance(statistics, Statistics):
+        statistics = Statistics.load(statistics)
     if len(statistics.networks) < 2:
         raise ValueError(
             f"`statistics` must hold at least 2 networks, got {len(statistics.networks)}"
         )
-    folder = None if out is None else _storage.place(out)
-    tasks = list(_plan(statistics, settings))
-    results: list[TaskResult] = []
-    problems: list[Problem] = []
-    name: str | None = None
-    for done, task in enumerate(tasks):
-        progress("compare", done, len(tasks))
-        if name != task.layer:
-            name, source = task.layer, _source(statistics, task, settings, n_threads, progress)
-        key = source.key(task)
-        try:
-            results.append(_stored(folder, task, key) or _run(source, task, key, folder))
-            reasons = unsearched(results[-1], settings.max_matched)
-            problems.extend(Problem(task, reason) for reason in reasons)
-        except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
-            if isinstance(error, _storage.UnreadableFileError):
-                raise
-            problems.append(Problem(task, str(error)))
-    progress("compare", len(tasks), len(tasks))
+    folder = None if out is None else _absolute(out)
     summaries = tuple(_layer_summary(layer) for layer in statistics.layers.values())
-    study = Study(statistics.networks, summaries, settings, tuple(results), tuple(problems))
+    plan = planned_tasks(statistics, settings, folder, progress)
+    with ExitStack() as stack:
+        stack.callback(executor.close)
+        kept = folder
+        if executor.reads_folder and plan.to_do:
+            kept = folder or _temporary(executor, stack)
+        if folder is not None and plan.to_do:
+            write_plan(folder, plan, statistics.networks, summaries, settings)
+        shared = _shared(statistics, place, kept) if executor.reads_folder and kept else statistics
+        job = Job.of(shared, settings, kept, n_threads)
+        results, problems = run_plan(executor, job, plan, n_retries, progress)
+    study = Study(statistics.networks, summaries, settings, results, problems)
     if folder is not None:
         study.save_manifest(folder)
+        remove_plan(folder)
     return study
 
 
-def _resolve_settings(
-    measures: Sequence[str] | None, settings: CompareSettings | None
-) -> CompareSettings:
-    if measures is None:
-        return settings or CompareSettings()
-    if settings is not None:
-        raise ValueError("`measures` and `settings` exclude each other, got both")
-    if isinstance(measures, str):
-        raise TypeError(f"`measures` must be a list of names, got the string {measures!r}")
-    return CompareSettings(measures=measures)
-
-
-def _plan(statistics: Statistics, settings: CompareSettings) -> Iterator[Task]:
-    for layer, content in statistics.layers.items():
-        for measure in settings.measures:
-            if measure in PAIR_TASKS:
-                for pair in combinations(content.networks, 2):
-                    yield Task(layer, measure, pair)
-            elif measure in TOGETHER_TASKS:
-                yield Task(layer, measure, tuple(content.networks))
-    for measure in settings.measures:
-        if measure in ACROSS_TASKS:
-            yield Task(ALL_LAYERS, measure, tuple(statistics.networks))
-
-
-def _source(
-    statistics: Statistics,
-    task: Task,
-    settings: CompareSettings,
-    n_threads: int | None,
+def _executor(
+    n_workers: int | None,
+    scheduler: str | None,
+    executor: Executor | None,
     progress: Callable[[str, int, int], object],
-) -> Layer | AllLayers:
-    """Return what the task is computed from."""
-    if task.layer == ALL_LAYERS:
-        return AllLayers(statistics, n_threads, progress)
-    layer = statistics.layers[task.layer]
-    return Layer(layer, statistics.labels, settings, n_threads, progress)
+) -> Executor:
+    """Return the executor that the arguments ask for."""
+    given = {"n_workers": n_workers, "scheduler": scheduler, "executor": executor}
+    named = [f"`{name}`" for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise ValueError(f"only one of {', '.join(given)} may be given, got {' and '.join(named)}")
+    if n_workers is not None:
+        return LocalProcesses(n_workers)
+    if scheduler is not None:
+        return DaskCluster(scheduler)
+    return executor or Serial(progress)
 
 
-def _run(
-    source: Layer | AllLayers, task: Task, key: str, folder: _storage.Place | None
-) -> TaskResult:
-    names = source.statistics.networks
-    with warnings.catch_warnings():
-        # Dead units are counted in the layer's summary, and convergence is a number of the result.
-        warnings.simplefilter("ignore", DeadUnitWarning)
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.simplefilter("ignore", FewExamplesWarning)
-        if isinstance(source, AllLayers):
-            scalars, arrays = ACROSS_TASKS[task.measure](source)
-        elif task.measure in PAIR_TASKS:
-            i, j = (names.index(name) for name in task.networks)
-            scalars, arrays = PAIR_TASKS[task.measure](source, i, j)
-        else:
-            scalars, arrays = TOGETHER_TASKS[task.measure](source)
-    result = TaskResult(task, key, scalars, arrays)
-    if folder is not None:
-        result.save(folder)
-    return result
+def _temporary(executor: Executor, stack: ExitStack) -> _storage.Place:
+    """Return a folder for a comparison whose results are not kept."""
+    if not isinstance(executor, LocalProcesses):
+        raise ValueError("`out` must be a folder that all workers see, got None")
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="convergent-")))
 
 
-def _stored(folder: _storage.Place | None, task: Task, key: str) -> TaskResult | None:
-    if folder is None or not (folder / task.file).exists():
-        return None
-    result = TaskResult.load(folder / task.file)
-    if result.task != task:
-        raise _storage.UnreadableFileError(
-            f"{folder / task.file} holds {result.task}, not {task}; remove it to go on"
-        )
-    return result if result.key == key else None
+def _shared(statistics: Statistics, place: _storage.AnyPlace | None, folder: _storage.Place) -> str:
+    """Return the folder or URL of the statistics for others to read; save them below `folder` if they have none."""
+    if place is not None:
+        return str(_absolute(place))
+    saved = folder / STATISTICS
+    if not _holds(saved, statistics):
+        statistics.save(saved)
+    return str(saved)
+
+
+def _absolute(where: _storage.AnyPlace) -> _storage.Place:
+    """Return a place that means the same in every process."""
+    place = _storage.place(where)
+    return place.absolute() if isinstance(place, Path) else place
+
+
+def _holds(folder: _storage.Place, statistics: Statistics) -> bool:
+    """Return whether a folder holds the same statistics."""
+    if not Statistics.is_complete(folder):
+        return False
+    try:
+        found = Statistics.load(folder)
+    except (OSError, ValueError):  # an older one, cut short or changed: it is written anew
+        return False
+    return _content(found) == _content(statistics)
+
+
+def _content(statistics: Statistics) -> list[str]:
+    labels = statistics.labels
+    of_labels = "" if labels is None else repr(labels.tolist())
+    return [*(layer.fingerprint() for layer in statistics.layers.values()), of_labels]
 
 
 def _layer_summary(layer: LayerStatistics) -> LayerSummary:

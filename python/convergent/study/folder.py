@@ -9,7 +9,7 @@ from pathlib import Path
 
 from convergent import _storage
 
-DEFAULT_LAYERS = ("relu*",)
+DEFAULT_LAYERS = ("*relu*",)
 """Layers that are collected unless others are named: after each rectifier, as the papers do."""
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from convergent import _storage
 from convergent.measures.information import BinnedUnits, bin_units
 from convergent.measures.sparse_map import SparseMap, sparse_map
+from convergent.measures.subspace import SubspaceMatcher
 from convergent.progress import silent
 from convergent.statistics import LayerStatistics, Moments
 from convergent.study.result import Task
@@ -60,7 +61,9 @@ class Layer:
         self.settings = settings
         self.n_threads = n_threads
         self.progress = progress
+        self._binned: dict[int, BinnedUnits] = {}
         self._maps: dict[tuple[int, int], SparseMap] = {}
+        self._matchers: dict[tuple[int, int], SubspaceMatcher] = {}
         self._kept: dict[str, Any] = {}
 
     @cached_property
@@ -68,11 +71,16 @@ class Layer:
         labels = "" if self.labels is None else repr(self.labels.tolist())
         return f"{self.statistics.fingerprint()}\n{labels}"
 
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        return self.settings.as_dict()
+
     def key(self, task: Task) -> str:
         """Return a digest of all that a task's result depends on."""
-        content = self.settings.as_dict()
         parts = [self._fingerprint, repr(task.networks)]
-        parts += [f"{name}={content[name]}" for name in _depends_on(task.measure, self.settings)]
+        parts += [
+            f"{name}={self._settings[name]}" for name in _depends_on(task.measure, self.settings)
+        ]
         if task.measure in _CONTENTS:
             parts.append(f"contents={_CONTENTS[task.measure]}")
         return _storage.text_digest("\n".join(parts))
@@ -85,8 +93,9 @@ class Layer:
         return self.statistics.moments
 
     def sparse_map(self, i: int, j: int) -> SparseMap:
-        """Return the map from network `i` to `j` at the penalty of the trees, computed once a pair."""
+        """Return the map from network `i` to `j` at the penalty of the trees; the last pair's is kept."""
         if (i, j) not in self._maps:
+            self._maps.clear()
             self._maps[i, j] = sparse_map(
                 self.moments.correlation(i, i),
                 self.moments.correlation(i, j),
@@ -103,7 +112,22 @@ class Layer:
         found: Found = self._kept[name]
         return found
 
-    @cached_property
-    def binned(self) -> list[BinnedUnits]:
-        """Binned row sample of every network."""
-        return [bin_units(rows, n_bins=self.settings.n_bins) for rows in self.statistics.rows]
+    def matcher(self, i: int, j: int) -> SubspaceMatcher:
+        """Return the matcher of all positions of networks `i` and `j`; the last pair's is kept.
+
+        ValueError if the statistics hold no factor.
+        """
+        if self.statistics.factor is None:
+            raise ValueError("the statistics were collected without the triangular factor")
+        if (i, j) not in self._matchers:
+            self._matchers.clear()
+            self._matchers[i, j] = SubspaceMatcher.from_factor(
+                self.statistics.factor, networks=(i, j)
+            )
+        return self._matchers[i, j]
+
+    def binned(self, i: int) -> BinnedUnits:
+        """Return the binned row sample of network `i`, binned once."""
+        if i not in self._binned:
+            self._binned[i] = bin_units(self.statistics.rows[i], n_bins=self.settings.n_bins)
+        return self._binned[i]

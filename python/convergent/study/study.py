@@ -47,10 +47,14 @@ INTERVAL_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A task that could not be done, and why."""
+    """A task that could not be done, and why.
+
+    `unfinished` says that another run would try it again: its worker died, or the comparison has not ended.
+    """
 
     task: Task
     reason: str
+    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,11 @@ class Study:
             f"Study({len(self.networks)} networks, {len(self.layers)} layers, "
             f"{len(self.results)} results, {len(self.problems)} problems)"
         )
+
+    @property
+    def unfinished(self) -> tuple[Task, ...]:
+        """The tasks that have no result for no fault of their own; comparing again does them."""
+        return tuple(problem.task for problem in self.problems if problem.unfinished)
 
     @cached_property
     def _by_place(self) -> dict[tuple[str, str], list[TaskResult]]:
@@ -214,7 +223,7 @@ class Study:
             "results": [result.task.file.as_posix() for result in self.results],
             "keys": [result.key for result in self.results],
             "versions": versions(),
-            "problems": [{**asdict(p.task), "reason": p.reason} for p in self.problems],
+            "problems": [_problem_row(problem) for problem in self.problems],
         }
         _storage.write_json(folder / MANIFEST, content)
 
@@ -228,32 +237,33 @@ class Study:
 
     @classmethod
     def load(cls, folder: _storage.AnyPlace) -> Study:
-        """Read a saved study; truncated or foreign files are refused by name, and nothing is executed."""
+        """Read a saved study; truncated or foreign files are refused by name, and nothing is executed.
+
+        Of a comparison that has not ended, or was killed, the results that are there are read; each of the others
+        is a problem that says so (`unfinished`).
+        """
         folder = _storage.place(folder)
         path = folder / MANIFEST
         if not path.exists():
-            raise FileNotFoundError(f"{folder} holds no finished comparison (no {MANIFEST})")
+            from convergent.study.unfinished import load_unfinished
+
+            return load_unfinished(folder)
         content = _storage.read_json(path, FORMAT)
         try:
-            layers = tuple(
-                LayerSummary(
-                    row["name"],
-                    tuple(row["widths"]),
-                    tuple(row["n_dead"]),
-                    row["n_positions"],
-                    row["n_images"],
-                )
-                for row in content["layers"]
-            )
+            networks, layers, settings = described(content)
             problems = tuple(
-                Problem(Task(p["layer"], p["measure"], tuple(p["networks"])), p["reason"])
+                Problem(
+                    Task(p["layer"], p["measure"], tuple(p["networks"])),
+                    p["reason"],
+                    bool(p.get("unfinished", False)),
+                )
                 for p in content["problems"]
             )
-            settings = CompareSettings.from_dict(content["settings"])
-            files = [_inside(folder, name) for name in content["results"]]
+            files = [inside(folder, name) for name in content["results"]]
             keys = content.get("keys") or [None] * len(files)  # older versions wrote none
-            networks = tuple(content["networks"])
         except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, _storage.UnreadableFileError):
+                raise
             raise _storage.UnreadableFileError(
                 f"{path} is not a study's manifest: {error}"
             ) from error
@@ -272,10 +282,36 @@ def _result_of(file: _storage.Place, key: str | None) -> TaskResult:
     return result
 
 
-def _inside(folder: _storage.Place, name: str) -> _storage.Place:
-    parts = PurePosixPath(name).parts
-    if PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or ":" in name:
+def _problem_row(problem: Problem) -> dict[str, Any]:
+    row = {**asdict(problem.task), "reason": problem.reason}
+    return {**row, "unfinished": True} if problem.unfinished else row
+
+
+def described(
+    content: dict[str, Any],
+) -> tuple[tuple[str, ...], tuple[LayerSummary, ...], CompareSettings]:
+    """Return the networks, layers and settings of a manifest; KeyError, TypeError or ValueError if it is none."""
+    layers = tuple(
+        LayerSummary(
+            row["name"],
+            tuple(row["widths"]),
+            tuple(row["n_dead"]),
+            row["n_positions"],
+            row["n_images"],
+        )
+        for row in content["layers"]
+    )
+    return tuple(content["networks"]), layers, CompareSettings.from_dict(content["settings"])
+
+
+def inside(folder: _storage.Place, name: str, manifest: str = MANIFEST) -> _storage.Place:
+    """Return the place of a file that a manifest names, which must lie in its folder."""
+    path = PurePosixPath(name)
+    is_below = not (path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name)
+    if is_below and isinstance(folder, Path):  # whatever links there are
+        is_below = (folder / name).resolve().is_relative_to(folder.resolve())
+    if not is_below:
         raise _storage.UnreadableFileError(
-            f"{folder / MANIFEST} names a file outside of it: {name}"
+            f"{folder / manifest} names a file outside of it: {name}"
         )
     return folder / name

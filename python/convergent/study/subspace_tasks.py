@@ -62,7 +62,7 @@ def simple_matches_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arrays]:
     An epsilon at which more units match than the settings allow is not searched; `unsearched` names it.
     """
     settings = layer.settings
-    matcher = _of_all_positions(layer, i, j)
+    matcher = layer.matcher(i, j)
     matches = matcher.max_match(list(settings.epsilons))
     n_matched = np.array([match.x.size + match.y.size for match in matches])
     searched = n_matched <= settings.max_matched
@@ -127,16 +127,9 @@ def _sizes_in_numbers(epsilons: Sequence[float], found: dict[int, SimpleMatches]
 def _matchers(layer: Layer, i: int, j: int) -> Iterator[SubspaceMatcher]:
     """Yield the matcher of all positions, or one a draw."""
     if layer.settings.convention == "all":
-        yield _of_all_positions(layer, i, j)
+        yield layer.matcher(i, j)
     else:
         yield from _of_draws(layer, i, j)
-
-
-def _of_all_positions(layer: Layer, i: int, j: int) -> SubspaceMatcher:
-    statistics = layer.statistics
-    if statistics.factor is None:
-        raise ValueError("the statistics were collected without the triangular factor")
-    return SubspaceMatcher.from_factor(statistics.factor, networks=(i, j))
 
 
 def _of_draws(layer: Layer, i: int, j: int) -> Iterator[SubspaceMatcher]:

@@ -69,7 +69,7 @@ def _by_chance(x: NDArray[np.float32], y: NDArray[np.float32]) -> Scalars:
 
 def mutual_information_task(layer: Layer, i: int, j: int) -> tuple[Scalars, Arrays]:
     """Match the units of two networks by mutual information (Li et al. 2016, Section 3.2)."""
-    nats = mutual_information(layer.binned[i], layer.binned[j], n_threads=layer.n_threads)
+    nats = mutual_information(layer.binned(i), layer.binned(j), n_threads=layer.n_threads)
     return _matchings(nats, match_summary(nats, threshold=None))
 
 
