@@ -421,7 +421,8 @@ class Trap:
 
 
 def test_load_refuses_truncated_foreign_and_pickled_files(tmp_path: Path) -> None:
-    path = cv.Moments([3]).update([np.eye(3)]).save(tmp_path / "moments.npz")
+    path = tmp_path / "moments.npz"
+    cv.Moments([3]).update([np.eye(3)]).save(path)
     content = path.read_bytes()
     for length in (0, 3, 100, len(content) // 2, len(content) - 1):
         path.write_bytes(content[:length])

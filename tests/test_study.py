@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,30 @@ def test_a_truncated_result_is_named_and_refused(statistics: cv.Statistics, tmp_
         Study.load(tmp_path)
 
 
+def test_results_of_another_study_are_named_and_refused(
+    statistics: cv.Statistics, tmp_path: Path
+) -> None:
+    settings = study.CompareSettings(measures=["mutual_information"])
+    result = study.compare(statistics, settings=settings, out=tmp_path / "this")
+    assert study.Study.load(tmp_path / "this").results[0].key == result.results[0].key
+    few = study.CompareSettings(measures=["mutual_information"], n_bins=5)
+    study.compare(statistics, settings=few, out=tmp_path / "other")
+    first, second = (task.task.file for task in result.results[:2])
+    for source in (tmp_path / "other" / first, tmp_path / "this" / second):
+        content = (tmp_path / "this" / first).read_bytes()
+        (tmp_path / "this" / first).write_bytes(source.read_bytes())
+        with pytest.raises(
+            UnreadableFileError, match=r"is not the result that study\.json names: it"
+        ):
+            study.Study.load(tmp_path / "this")
+        (tmp_path / "this" / first).write_bytes(content)
+    manifest = json.loads((tmp_path / "this" / "study.json").read_text())
+    assert manifest["versions"]["numpy"] == np.__version__
+    del manifest["keys"], manifest["versions"]  # as older versions wrote it
+    (tmp_path / "this" / "study.json").write_text(json.dumps(manifest))
+    assert len(study.Study.load(tmp_path / "this").results) == len(result.results)
+
+
 def test_a_manifest_cannot_name_files_outside(statistics: cv.Statistics, tmp_path: Path) -> None:
     study.compare(statistics, ["cka"], out=tmp_path / "study")
     manifest = tmp_path / "study" / "study.json"
@@ -195,7 +220,8 @@ def test_the_table(statistics: cv.Statistics, tmp_path: Path) -> None:
     pd = pytest.importorskip("pandas")
     result = study.compare(statistics, ["correlation", "shared_response"])
     table = result.summary()
-    with result.write_csv(tmp_path / "summary.csv").open(newline="") as stream:
+    result.write_csv(tmp_path / "summary.csv")
+    with (tmp_path / "summary.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == len(table) == sum(len(r.scalars) for r in result.results)
     read = pd.read_csv(tmp_path / "summary.csv", keep_default_na=False)

@@ -198,7 +198,8 @@ def compared() -> Study:
 
 
 def test_every_mean_of_a_comparison_has_an_interval(compared: Study, tmp_path: Path) -> None:
-    path = compared.write_intervals(tmp_path / "intervals.csv")
+    path = tmp_path / "intervals.csv"
+    assert compared.write_intervals(path) == path
     with path.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     found = {(row["measure"], row["quantity"]) for row in rows}

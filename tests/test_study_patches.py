@@ -15,6 +15,7 @@ pytest.importorskip("torch")
 import torch
 
 from convergent import nets, pipeline
+from convergent._storage import local
 from convergent.cli import main
 from convergent.statistics import Statistics, UnitPatches
 from convergent.study import StudyFolder
@@ -43,9 +44,10 @@ def study(trained: Path, tmp_path: Path) -> Path:
 
 
 def contents(folder: StudyFolder) -> dict[str, tuple[int, bytes]]:
+    patches = local(folder.patches, "patches")
     return {
-        str(path.relative_to(folder.patches)): (path.stat().st_mtime_ns, path.read_bytes())
-        for path in sorted(folder.patches.rglob("*"))
+        str(path.relative_to(patches)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(patches.rglob("*"))
         if path.is_file()
     }
 
@@ -88,7 +90,7 @@ def test_what_is_there_is_kept_and_what_is_missing_is_made(study: Path) -> None:
     first = "relu3/seed-00.npz"
     assert after[first] == before[first]
     assert path.read_bytes() == kept
-    assert not list(folder.patches.rglob("*.tmp"))
+    assert not list(study.rglob("*.tmp"))
 
 
 def test_patches_of_other_statistics_are_given_up(study: Path) -> None:
@@ -98,7 +100,7 @@ def test_patches_of_other_statistics_are_given_up(study: Path) -> None:
     assert list(read_patches(folder)) == ["relu3"]
     assert not folder.patch_file("relu2", "seed-00").exists()
     assert read_patches(folder)["relu3"]["seed-00"].values.shape == (64, 2)
-    manifest = folder.patches / "patches.json"
+    manifest = study / "patches" / "patches.json"
     manifest.write_text(manifest.read_text().replace("relu3", "relu2"))
     assert read_patches(folder) == {}
 
@@ -125,7 +127,7 @@ def test_networks_whose_images_are_no_pictures(study: Path) -> None:
         data.class_names,
         "normalised",
     )
-    shutil.rmtree(folder.patches)
+    shutil.rmtree(study / "patches")
     write_patches(folder, statistics, dict, lambda: normalised)
     assert not folder.patches.exists()
 
@@ -153,7 +155,7 @@ def test_without_captum_there_are_no_deconvolutions(
 def test_damaged_files_are_named(study: Path) -> None:
     folder = StudyFolder(study)
     pipeline.collect(study, layers=["relu3"])
-    path = folder.patch_file("relu3", "seed-00")
+    path = local(folder.patch_file("relu3", "seed-00"), "patches")
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"seed-00\.npz is truncated"):
         read_patches(folder)
@@ -162,11 +164,13 @@ def test_damaged_files_are_named(study: Path) -> None:
 def test_files_of_any_layer_lie_in_the_folder(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path)
     names = ["a/../../b", "..", "relu1 | relu2", "é" * 300]
-    paths = {folder.patch_file(layer, network) for layer in names for network in names}
+    paths = {
+        local(folder.patch_file(layer, network), "patches") for layer in names for network in names
+    }
     assert len(paths) == 16
     for path in paths:
         assert path.parent.parent == folder.patches
-        assert path.resolve().is_relative_to(folder.patches.resolve())
+        assert path.resolve().is_relative_to((tmp_path / "patches").resolve())
 
 
 def test_info_counts_them(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

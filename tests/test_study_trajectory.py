@@ -11,10 +11,11 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from convergent import _info, nets, pipeline
+from convergent import nets, pipeline
 from convergent.cli import main
 from convergent.statistics import Statistics
 from convergent.study import CompareSettings, Study, StudyFolder, Trajectory
+from convergent.study_state import study_state
 from convergent.study_trajectory import checkpointed_epochs, collected_images
 
 SETTINGS = CompareSettings(["shared_response"], n_features=8, seed=2)
@@ -78,15 +79,15 @@ def test_the_checkpoint_of_the_end_gives_the_statistics_of_the_end(study: Path) 
 def test_info_and_report_know_it(study: Path) -> None:
     pytest.importorskip("matplotlib")
     pytest.importorskip("jinja2")
-    assert _info.study_folder(study)["trajectory"] == "none"
+    assert study_state(study)["trajectory"] == "none"
     pipeline.report(study)
     assert "The same during training" not in (study / "report.html").read_text()
     pipeline.trajectory(study)
-    assert _info.study_folder(study)["trajectory"] == "4 epochs"
+    assert study_state(study)["trajectory"] == "4 epochs"
     pipeline.report(study)
     assert "The same during training" in (study / "report.html").read_text()
     (study / "trajectory" / "trajectory.json").unlink()
-    assert _info.study_folder(study)["trajectory"] == "unfinished, 4 epochs there"
+    assert study_state(study)["trajectory"] == "unfinished, 4 epochs there"
 
 
 def test_epochs_that_one_network_lacks_are_left_out(study: Path) -> None:

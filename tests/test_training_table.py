@@ -9,8 +9,8 @@ pytest.importorskip("rich")
 
 from rich.console import Console
 
-from convergent.nets import EpochReport  # noqa: E402
-from convergent.training_table import training_table  # noqa: E402
+from convergent.nets import EpochReport
+from convergent.training_table import training_table
 
 
 def report(seed: int, epoch: int) -> EpochReport:

@@ -87,7 +87,8 @@ def test_bad_fields(changes: dict[str, Any], error: type[Exception], message: st
 
 
 def test_files_that_hold_something_else(tmp_path: Path) -> None:
-    path = UnitPatches(**fields()).save(tmp_path / "patches.npz")
+    path = tmp_path / "patches.npz"
+    UnitPatches(**fields()).save(path)
     content = path.read_bytes()
     path.write_bytes(content[:-50])
     with pytest.raises(ValueError, match=r"patches\.npz is truncated"):

@@ -1,19 +1,13 @@
-"""What is installed, and what a study folder holds."""
+"""What is installed."""
 
 from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import convergent
-from convergent import _core, _storage, _validate
-from convergent.statistics import Statistics
-from convergent.study.folder import StudyFolder
-from convergent.study.study import FORMAT, MANIFEST
-from convergent.study.trajectory import MANIFEST as TRAJECTORY_MANIFEST
-from convergent.study.trajectory import Trajectory
+from convergent import _core, _validate
 
 OPTIONAL_PACKAGES = (
     "torch",
@@ -23,6 +17,7 @@ OPTIONAL_PACKAGES = (
     "matplotlib",
     "jinja2",
     "rich",
+    "fsspec",
 )
 
 
@@ -48,32 +43,3 @@ def installation() -> dict[str, Any]:
         "optional packages": found or ["none"],
         "missing": missing or ["none"],
     }
-
-
-def study_folder(path: str | Path) -> dict[str, Any]:
-    """Return what each stage has written into a study folder, and what is missing."""
-    folder = StudyFolder(path)
-    if not folder.root.is_dir():
-        raise FileNotFoundError(f"there is no folder {folder.root}")
-    trained = sorted(p.parent.name for p in folder.networks.glob("*/metrics.csv"))
-    state: dict[str, Any] = {"study": str(folder.root), "networks": trained or ["none"]}
-    state["statistics"] = "complete" if Statistics.is_complete(folder.statistics) else "missing"
-    n_patches = len(list(folder.patches.glob("*/*.npz")))
-    state["patches"] = f"{n_patches} layers of networks" if n_patches else "none"
-    manifest = folder.comparisons / MANIFEST
-    if manifest.exists():
-        content = _storage.read_json(manifest, FORMAT)
-        state["results"] = f"{len(content['results'])} of {len(content['networks'])} networks"
-        state["problems"] = len(content["problems"])
-    else:
-        partial = len(list(folder.comparisons.glob("*/*/*.npz")))
-        state["results"] = f"unfinished, {partial} there" if partial else "missing"
-    if (folder.trajectory / TRAJECTORY_MANIFEST).exists():
-        epochs = Trajectory.load(folder.trajectory).epochs
-        state["trajectory"] = f"{len(epochs)} epochs"
-    else:
-        partial = len(list(folder.trajectory.glob("epoch-*.json")))
-        state["trajectory"] = f"unfinished, {partial} epochs there" if partial else "none"
-    state["summary"] = str(folder.summary) if folder.summary.exists() else "missing"
-    state["report"] = str(folder.report) if folder.report.exists() else "missing"
-    return state

@@ -8,7 +8,6 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from convergent.cli_arguments import (
@@ -18,6 +17,7 @@ from convergent.cli_arguments import (
     count,
     count_or_none,
 )
+from convergent.cli_info import add_info
 from convergent.cli_simulate import add_simulate
 from convergent.cli_train import add_train
 
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     stages = (add_train, _add_collect, _add_compare, _add_trajectory, _add_report)
-    for add in (_add_demo, *stages, add_simulate, _add_info):
+    for add in (_add_demo, *stages, add_simulate, add_info):
         command = add(commands)
         command.add_argument("--json", action="store_true", help="print the result as JSON")
         command.add_argument("--quiet", action="store_true", help="show no progress")
@@ -203,17 +203,6 @@ def _add_report(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_info(commands: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "info",
-        help="show version, CPU level, threads and optional packages, or what a study folder holds",
-        description="Show the installation, or what a study folder holds and what it lacks.",
-    )
-    parser.add_argument("study", nargs="?", metavar="DIR", help="study folder")
-    parser.set_defaults(run=run_info)
-    return parser
-
-
 # The stages are imported when they run: `convergent info` needs neither torch nor matplotlib.
 
 
@@ -258,10 +247,11 @@ def run_collect(options: argparse.Namespace) -> dict[str, Any]:
 def run_compare(options: argparse.Namespace) -> dict[str, Any]:
     """Compare a study's networks, or arrays."""
     from convergent import pipeline
+    from convergent._storage import Location, place
 
     settings = _compare_settings(options)
-    inputs = [Path(path) for path in options.inputs]
-    folders = [path for path in inputs if path.is_dir()]
+    inputs = [place(path) for path in options.inputs]
+    folders = [path for path in inputs if isinstance(path, Location) or path.is_dir()]
     with _progress(options) as progress:
         if folders:
             if len(inputs) > 1:
@@ -281,7 +271,7 @@ def run_compare(options: argparse.Namespace) -> dict[str, Any]:
         if options.out is None:
             raise BadArguments("--out DIR is required to compare files")
         return pipeline.compare_files(
-            inputs,
+            options.inputs,
             options.out,
             settings=settings,
             n_threads=options.threads,
@@ -329,15 +319,6 @@ def run_report(options: argparse.Namespace) -> dict[str, Any]:
     from convergent import pipeline
 
     return pipeline.report(options.study)
-
-
-def run_info(options: argparse.Namespace) -> dict[str, Any]:
-    """Describe the installation or a study folder."""
-    from convergent import _info
-
-    if options.study is None:
-        return _info.installation()
-    return _info.study_folder(options.study)
 
 
 def _progress(options: argparse.Namespace) -> Any:

@@ -8,24 +8,23 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from convergent import _storage
 from convergent._warnings import say_undrawn
 from convergent.progress import ReportProgress, silent
 from convergent.statistics import Statistics
 from convergent.study.arrays import statistics_from_files
 from convergent.study.comparison import compare as compare_statistics
-from convergent.study.folder import StudyFolder
+from convergent.study.folder import DEFAULT_LAYERS, StudyFolder
 from convergent.study.settings import CompareSettings
 from convergent.study.study import MANIFEST, Study
 from convergent.study.trajectory import MANIFEST as TRAJECTORY_MANIFEST
 from convergent.study.trajectory import Trajectory, follow_training
 from convergent.study_patches import read_patches, write_patches
-
-DEFAULT_LAYERS = ("*relu*",)
-"""Layers that are collected unless others are named: after each rectifier, as the papers do."""
+from convergent.study_state import write_provenance
 
 
 def train(
-    root: str | Path,
+    root: _storage.AnyPlace,
     seeds: Iterable[int],
     *,
     dataset: str = "digits",
@@ -51,7 +50,7 @@ def train(
         model,
         nets.load_dataset(dataset, data, download, image_size=image_size),
         seeds=seeds,
-        out=StudyFolder(root).networks,
+        out=StudyFolder(root).local_networks(),
         epochs=epochs,
         model_parameters=None if width is None else {"width": width},
         device=device,
@@ -63,7 +62,7 @@ def train(
 
 
 def collect(
-    root: str | Path,
+    root: _storage.AnyPlace,
     *,
     seeds: Iterable[int] | None = None,
     layers: Sequence[str] | None = None,
@@ -81,7 +80,7 @@ def collect(
     from convergent import nets
 
     folder = StudyFolder(root)
-    trained = nets.trained_networks(folder.networks, seeds)
+    trained = nets.trained_networks(folder.local_networks(), seeds)
     chosen = list(layers or DEFAULT_LAYERS)
     source = {
         "networks": trained.fingerprints,
@@ -130,7 +129,7 @@ def _collected(folder: StudyFolder, statistics: Statistics) -> dict[str, Any]:
 
 
 def compare(
-    root: str | Path,
+    root: _storage.AnyPlace,
     *,
     settings: CompareSettings | None = None,
     n_threads: int | None = None,
@@ -141,7 +140,11 @@ def compare(
     """Compare the networks of a study folder from their statistics."""
     folder = StudyFolder(root)
     _existing_statistics(folder)
-    return _compared(folder, folder.statistics, settings, n_threads, progress, n_workers, scheduler)
+    found = _compared(
+        folder, folder.statistics, settings, n_threads, progress, n_workers, scheduler
+    )
+    write_provenance(folder)
+    return found
 
 
 def _existing_statistics(folder: StudyFolder) -> Statistics:
@@ -153,7 +156,7 @@ def _existing_statistics(folder: StudyFolder) -> Statistics:
 
 
 def trajectory(
-    root: str | Path,
+    root: _storage.AnyPlace,
     *,
     settings: CompareSettings | None = None,
     data: str | Path | None = None,
@@ -187,7 +190,7 @@ def trajectory(
 
 def compare_files(
     paths: Sequence[str | Path],
-    root: str | Path,
+    root: _storage.AnyPlace,
     *,
     settings: CompareSettings | None = None,
     n_threads: int | None = None,
@@ -210,7 +213,7 @@ def compare_files(
 
 def _compared(
     folder: StudyFolder,
-    statistics: Statistics | Path,
+    statistics: Statistics | _storage.Place,
     settings: CompareSettings | None,
     n_threads: int | None,
     progress: ReportProgress,
@@ -239,7 +242,7 @@ def _compared(
     }
 
 
-def report(root: str | Path) -> dict[str, Any]:
+def report(root: _storage.AnyPlace) -> dict[str, Any]:
     """Write a study's table and page from its results; of an unfinished comparison, from those that are there."""
     folder = StudyFolder(root)
     study = Study.load(folder.comparisons)

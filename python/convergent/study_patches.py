@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +33,7 @@ def write_patches(
     deconvolve = importlib.util.find_spec("captum") is not None
     manifest = _manifest(statistics, deconvolve)
     if _stored_manifest(folder) != manifest:
-        shutil.rmtree(folder.patches, ignore_errors=True)
+        _storage.remove_below(folder.patches)
     if not any(layer.top for layer in statistics.layers.values()):
         return
     missing = [

@@ -36,12 +36,11 @@ def checkpointed_epochs(
     """
     from convergent import nets
 
+    networks = folder.local_networks()
     source = statistics.settings.get("study")
     if source is None:
         raise ValueError(f"{folder.statistics} is not of networks trained into {folder.networks}")
-    checkpoints = {
-        name: nets.checkpoint_paths(folder.networks / name) for name in statistics.networks
-    }
+    checkpoints = {name: nets.checkpoint_paths(networks / name) for name in statistics.networks}
     ends = {name: max(paths, default=-1) for name, paths in checkpoints.items()}
     if len(set(ends.values())) > 1:
         raise ValueError(f"the networks must be trained for as many epochs, got {ends}")
@@ -57,7 +56,7 @@ def checkpointed_epochs(
     common = set.intersection(*(set(paths) for paths in checkpoints.values())) - {last}
     if not common:
         raise ValueError(f"{folder.networks} holds no checkpoints from before the last epoch")
-    folders = [folder.networks / name for name in statistics.networks]
+    folders = [networks / name for name in statistics.networks]
     load_data = cache(lambda: nets.trained_dataset(folders, data))
     epochs = {}
     for epoch in sorted(common):

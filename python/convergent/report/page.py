@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convergent import _storage
@@ -30,21 +29,21 @@ _EXPLAINED_BESIDE = 4  # layers up to which the meaning of each number has room 
 
 def write_report(
     study: Study,
-    path: str | Path,
+    path: _storage.AnyPlace,
     *,
     title: str = "Do these networks learn the same thing?",
     metrics: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
     details: Mapping[str, object] | None = None,
     patches: Mapping[str, Mapping[str, UnitPatches]] | None = None,
     trajectory: Trajectory | None = None,
-) -> Path:
+) -> _storage.Place:
     """Write a study as one self-contained HTML page.
 
     Parameters
     ----------
     study : Study
-    path : path
-        Of the page; written to a temporary name and renamed.
+    path : path or URL
+        Of the page; whole or absent.
     title : str
     metrics : mapping, optional
         Columns "epoch" and "test_accuracy" of each network's training.
@@ -57,7 +56,7 @@ def write_report(
 
     Returns
     -------
-    Path
+    Path or Location
         Where the page is.
 
     Raises
@@ -92,8 +91,8 @@ def write_report(
         settings=provenance.settings(study, details or {}),
         versions=provenance.versions(),
     )
-    _storage.write_text(Path(path), page)
-    return Path(path)
+    _storage.write_text(path, page)
+    return _storage.place(path)
 
 
 def _sections(

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convergent import _storage
-from convergent.statistics.layer_statistics import LayerStatistics, load_layer, save_layer
+from convergent.statistics.layer_files import (
+    is_layer_file,
+    is_whole_entry,
+    is_whole_listed_entry,
+    layer_entry,
+    load_layer,
+    save_layer,
+)
+from convergent.statistics.layer_statistics import LayerStatistics
+from convergent.statistics.provenance import versions
 
-FORMAT = "convergent.Statistics/1"
+FORMAT = "convergent.Statistics/2"
+OLDER_FORMAT = "convergent.Statistics/1"
 MANIFEST = "statistics.json"
 _LABELS = "labels.npy"
+_FILES = "files"
+_VERSIONS = "versions"
 _LABEL_KINDS = "biufU"
 
 
@@ -136,96 +147,139 @@ class Statistics:
                 builder.update(layer, positions, images)
         return builder.finish(labels=labels, settings={"source": "arrays"})
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write a folder and return its path.
+    @overload
+    def save(self, folder: os.PathLike[str]) -> Path: ...
+
+    @overload
+    def save(self, folder: str | _storage.Location) -> _storage.Place: ...
+
+    def save(self, folder: _storage.AnyPlace) -> _storage.Place:
+        """Write a folder, or what a URL names, and return its place.
 
         Every file has a temporary name until it is whole, and the manifest comes last, so a killed
         save leaves statistics that are refused, never ones that are wrong. Statistics that the
-        folder held are given up first.
+        folder held are given up first; if they are the same, nothing is written.
+
+        Parameters
+        ----------
+        folder : path or URL
+            Such as ``"study/statistics"`` or ``"s3://bucket/study/statistics"``, which needs fsspec.
 
         Raises
         ------
         TypeError
             If `settings` are no JSON values.
         """
-        target = Path(folder)
-        manifest = self._manifest()
-        json.dumps(
-            manifest
-        )  # settings that are no JSON values are refused before anything is written
-        target.mkdir(parents=True, exist_ok=True)
-        (target / MANIFEST).unlink(missing_ok=True)
-        for entry, layer in zip(manifest["layers"], self.layers.values()):
-            save_layer(layer, target / entry["folder"])
-        if self.labels is not None:
-            _storage.write_array(target / _LABELS, self.labels)
-        _storage.write_json(target / MANIFEST, manifest)
+        target = _storage.place(folder)
+        # Settings that are no JSON values are refused before anything is written.
+        manifest = json.loads(json.dumps(self._manifest()))
+        if not self._is_saved(target, manifest):
+            self._write(target, manifest)
         return target
 
     def _manifest(self) -> dict[str, Any]:
         return {
-            "format": FORMAT,
+            _storage.FORMAT_KEY: FORMAT,
             "networks": list(self.networks),
             "labels": self.labels is not None,
             "settings": self.settings,
-            "layers": [
-                {
-                    "name": layer.name,
-                    "folder": _folder_name(index, layer.name),
-                    "widths": list(layer.widths),
-                    "moments": layer.moments is not None,
-                    "factor": layer.factor is not None,
-                    "rows": bool(layer.rows),
-                    "images": bool(layer.images),
-                    "top": bool(layer.top),
-                }
-                for index, layer in enumerate(self.layers.values())
-            ],
+            "layers": [layer_entry(i, layer) for i, layer in enumerate(self.layers.values())],
+            _VERSIONS: versions(with_torch=self.settings.get("source") == "networks"),
         }
 
+    def _is_saved(self, target: _storage.Place, manifest: dict[str, Any]) -> bool:
+        """Return whether a place holds the same statistics whole, whatever versions wrote them."""
+        try:
+            found = _read_manifest(target)
+        except (OSError, ValueError):
+            return False
+        files = found.pop(_FILES, {})
+        if {**found, _VERSIONS: None} != {**manifest, _VERSIONS: None}:
+            return False
+        listed = _storage.FileList(target, is_kept=False)
+        self._write_files(listed, manifest)
+        return files == listed.entries and not _storage.FileList(target, files).damaged()
+
+    def _write(self, target: _storage.Place, manifest: dict[str, Any]) -> None:
+        (target / MANIFEST).unlink(missing_ok=True)
+        if isinstance(target, Path):
+            target.mkdir(parents=True, exist_ok=True)
+            _storage.remove_stale(target)
+        files = _storage.FileList(target)
+        self._write_files(files, manifest)
+        for name in _storage.sizes(target):
+            if name not in files.entries and (name == _LABELS or is_layer_file(name)):
+                (target / name).unlink(missing_ok=True)  # of statistics that were here before
+        _storage.write_json(target / MANIFEST, {**manifest, _FILES: files.entries})
+
+    def _write_files(self, files: _storage.FileList, manifest: dict[str, Any]) -> None:
+        for entry, layer in zip(manifest["layers"], self.layers.values()):
+            save_layer(layer, files / entry["folder"])
+        if self.labels is not None:
+            _storage.write_array(files / _LABELS, self.labels)
+
     @staticmethod
-    def is_complete(folder: str | os.PathLike[str]) -> bool:
+    def is_complete(folder: _storage.AnyPlace) -> bool:
         """Return whether a folder holds statistics that were saved to the end."""
-        return (Path(folder) / MANIFEST).exists()
+        return (_storage.place(folder) / MANIFEST).exists()
 
     @classmethod
-    def load(
-        cls, folder: str | os.PathLike[str], *, layers: Sequence[str] | None = None
-    ) -> Statistics:
-        """Read a folder that `save` made, or some of its layers; rows and images are memory-mapped, read-only.
+    def load(cls, folder: _storage.AnyPlace, *, layers: Sequence[str] | None = None) -> Statistics:
+        """Read a folder that `save` made, or some of its layers.
 
-        Nothing in the folder is ever executed.
+        Rows and images are memory-mapped, read-only; behind a URL they come into unnamed temporary
+        files when they are first used. Nothing in the folder is ever executed.
 
         Raises
         ------
         FileNotFoundError
             If the folder holds no complete statistics, or a file is missing.
         ValueError
-            If a file is truncated, or is not what the manifest says; the message names the file. If `layers` names a
-            layer that is not there.
+            If a file is truncated, or is not what the manifest says; the message names the file.
+            If `layers` names a layer that is not there.
+
+        Notes
+        -----
+        Every file's size is checked, and the content of all but rows and images. Theirs is checked
+        with `LayerStatistics.fingerprint`, as comparisons do, and by `damaged`.
         """
-        source = Path(folder)
+        source = _storage.place(folder)
         manifest = _read_manifest(source)
+        entries = _chosen_layers(manifest, layers)
         networks = tuple(manifest["networks"])
-        names = [entry["name"] for entry in manifest["layers"]]
-        missing = [name for name in layers or () if name not in names]
-        if missing:
-            raise ValueError(f"`layers` must be of {', '.join(names)}, got {', '.join(missing)}")
+        below: Path | _storage.FileList
+        if manifest[_storage.FORMAT_KEY] == OLDER_FORMAT:
+            below = _storage.local(source, f"statistics of the format {OLDER_FORMAT}")
+        else:
+            below = _storage.FileList(source, manifest[_FILES])
+            below.check_sizes([entry["folder"] for entry in entries])
         found = {
-            entry["name"]: load_layer(source / entry["folder"], entry, networks)
-            for entry in manifest["layers"]
-            if layers is None or entry["name"] in layers
+            entry["name"]: load_layer(below / entry["folder"], entry, networks) for entry in entries
         }
-        labels = None
-        if manifest["labels"]:
-            labels = np.array(_storage.map_array(source / _LABELS))
-            for layer in found.values():
-                if layer.images and len(layer.images[0]) != len(labels):
-                    raise ValueError(
-                        f"{source / _LABELS} must label {len(layer.images[0])} images, "
-                        f"got shape {labels.shape}"
-                    )
+        labels = _load_labels(below / _LABELS, found) if manifest["labels"] else None
         return cls(found, networks, labels, manifest["settings"])
+
+    @staticmethod
+    def damaged(folder: _storage.AnyPlace) -> list[str]:
+        """Return the files that are missing or are not those that were saved, each with its fault.
+
+        Reads every byte. Of folders that older versions wrote, which list no files, only what
+        loading notices is found.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If there is no manifest to check against.
+        """
+        source = _storage.place(folder)
+        manifest = _read_manifest(source)
+        if manifest[_storage.FORMAT_KEY] == FORMAT:
+            return _storage.FileList(source, manifest[_FILES]).damaged()
+        try:
+            Statistics.load(source)
+        except (OSError, ValueError) as error:
+            return [str(error)]
+        return []
 
 
 def check_labels(labels: Any, n_images: int | None) -> NDArray[Any]:
@@ -246,45 +300,69 @@ def _counted(names: list[str], noun: str) -> str:
     return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}: {listed}"
 
 
-def _folder_name(index: int, layer: str) -> str:
-    """Return a folder name that is safe and unique whatever the layer's name."""
-    readable = re.sub(r"[^A-Za-z0-9_.]+", "-", layer)[:40].strip("-.")
-    return f"{index:03d}-{readable}".rstrip("-")
+def read_manifest(folder: _storage.AnyPlace) -> dict[str, Any]:
+    """Return what a folder's manifest says; nothing else is read.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no complete statistics.
+    ValueError
+        If the manifest is damaged.
+    """
+    return _read_manifest(_storage.place(folder))
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _read_manifest(folder: _storage.Place) -> dict[str, Any]:
     path = folder / MANIFEST
-    if not path.exists():
-        raise FileNotFoundError(f"{folder} holds no complete statistics: {MANIFEST} is missing")
-    manifest: dict[str, Any] = _storage.read_json(path, FORMAT)
+    try:
+        manifest = _storage.read_json(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{folder} holds no complete statistics: {MANIFEST} is missing"
+        ) from error
+    found = manifest.get(_storage.FORMAT_KEY) if isinstance(manifest, dict) else None
+    if found not in (FORMAT, OLDER_FORMAT):
+        raise _storage.UnreadableFileError(f"{path} must be of format {FORMAT}, got {found}")
     if not _is_whole(manifest):
         raise _storage.UnreadableFileError(f"{path} is damaged: it does not describe statistics")
-    return manifest
+    whole: dict[str, Any] = manifest
+    return whole
+
+
+def _chosen_layers(manifest: dict[str, Any], layers: Sequence[str] | None) -> list[dict[str, Any]]:
+    names = [entry["name"] for entry in manifest["layers"]]
+    missing = [name for name in layers or () if name not in names]
+    if missing:
+        raise ValueError(f"`layers` must be of {', '.join(names)}, got {', '.join(missing)}")
+    return [entry for entry in manifest["layers"] if layers is None or entry["name"] in layers]
+
+
+def _load_labels(place: _storage.Place, layers: Mapping[str, LayerStatistics]) -> NDArray[Any]:
+    labels = _storage.read_array(place)
+    for layer in layers.values():
+        n_images = layer.n_images
+        if n_images and labels.shape != (n_images,):
+            raise ValueError(f"{place} must label {n_images} images, got shape {labels.shape}")
+    return labels
 
 
 def _is_whole(manifest: dict[str, Any]) -> bool:
     """Return whether a manifest has what loading reads, and names no path outside its folder."""
     networks, layers = manifest.get("networks"), manifest.get("layers")
+    is_older = manifest[_storage.FORMAT_KEY] == OLDER_FORMAT
     return (
         isinstance(networks, list)
         and all(isinstance(name, str) for name in networks)
         and isinstance(manifest.get("labels"), bool)
         and isinstance(manifest.get("settings"), dict)
         and isinstance(layers, list)
-        and all(_is_whole_layer(entry, len(networks)) for entry in layers)
-    )
-
-
-def _is_whole_layer(entry: Any, n_networks: int) -> bool:
-    return (
-        isinstance(entry, dict)
-        and isinstance(entry.get("name"), str)
-        and re.fullmatch(r"[0-9]{3,}(-[A-Za-z0-9_.-]*)?", str(entry.get("folder"))) is not None
-        and isinstance(entry.get("widths"), list)
-        and len(entry["widths"]) == n_networks
-        and all(isinstance(width, int) for width in entry["widths"])
-        and all(
-            isinstance(entry.get(kind), bool) for kind in ("moments", "factor", "rows", "images")
+        and all(is_whole_entry(entry, len(networks)) for entry in layers)
+        and (
+            is_older
+            or (
+                all(is_whole_listed_entry(entry) for entry in layers)
+                and _storage.FileList.is_whole(manifest.get(_FILES))
+            )
         )
-        and isinstance(entry.get("top", False), bool)  # older folders have none
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -203,12 +202,12 @@ class Factor:
         below *= np.where(np.diag(below) < 0, -1.0, 1.0)[:, np.newaxis]
         return below + 0.0  # no -0.0
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: _storage.AnyPlace) -> None:
         """Write the factor to a file in NumPy's npz format.
 
         Parameters
         ----------
-        path : path-like
+        path : path or URL
             File to write; it is replaced at once when everything is on disk.
         """
         with _storage.replacing(path) as stream:
@@ -220,12 +219,12 @@ class Factor:
             )
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Factor:
+    def load(cls, path: _storage.AnyPlace) -> Factor:
         """Read a factor that `save` has written.
 
         Parameters
         ----------
-        path : path-like
+        path : path or URL
             File to read. No pickle in it is ever executed.
 
         Raises
@@ -242,12 +241,12 @@ class Factor:
             triangle = content["triangle"]
         except (KeyError, _storage.UnreadableFileError) as error:
             raise ValueError(
-                f"`path` must hold a saved Factor, {os.fspath(path)} does not"
+                f"`path` must hold a saved Factor, {path} does not: {error}"
             ) from error
         factor = cls(widths.tolist())
         if triangle.shape != factor._shape or n_examples.shape != ():
             raise ValueError(
-                f"`path` must hold a saved Factor, in {os.fspath(path)} the triangle has shape "
+                f"`path` must hold a saved Factor, in {path} the triangle has shape "
                 f"{triangle.shape} for widths {list(factor.widths)}"
             )
         factor._stream.restart(np.ascontiguousarray(triangle, dtype=np.float64))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from itertools import combinations_with_replacement
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -298,7 +296,7 @@ class Moments:
         if self.n_examples < n_examples:
             raise ValueError(f"there must be at least {n_examples} examples, got {self.n_examples}")
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: _storage.AnyPlace) -> _storage.Place:
         """Write an ``.npz`` file (no pickle): whole or not at all; return its path."""
         self._settle()
         arrays = {
@@ -309,10 +307,10 @@ class Moments:
             **{f"product_{i}_{j}": self._product(i, j) for i, j in self._pairs()},
         }
         _storage.write_arrays(path, FORMAT, arrays)
-        return Path(path)
+        return _storage.place(path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Moments:
+    def load(cls, path: _storage.AnyPlace) -> Moments:
         """Read a file that `save` made.
 
         Raises

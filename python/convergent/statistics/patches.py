@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,17 +105,17 @@ class UnitPatches:
             f"{', deconvolutions' if self.deconvolutions is not None else ''})"
         )
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: _storage.AnyPlace) -> _storage.Place:
         """Write an ``.npz`` file (no pickle): whole or not at all; return its path."""
         arrays: dict[str, NDArray[Any]] = {name: np.array(getattr(self, name)) for name in _TEXTS}
         arrays |= {name: getattr(self, name) for name in _ARRAYS}
         if self.deconvolutions is not None:
             arrays["deconvolutions"] = self.deconvolutions
         _storage.write_arrays(path, FORMAT, arrays)
-        return Path(path)
+        return _storage.place(path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> UnitPatches:
+    def load(cls, path: _storage.AnyPlace) -> UnitPatches:
         """Read a file that `save` made.
 
         Raises

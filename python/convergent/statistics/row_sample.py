@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -176,7 +174,7 @@ class RowSample:
             return np.uint64(2**64 - 1)
         return np.uint64(self._priorities.max())
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: _storage.AnyPlace) -> _storage.Place:
         """Write an ``.npz`` file (no pickle): whole or not at all; return its path."""
         numbers = (self._n_rows, self._seed, self._first_row, self._n_seen)
         kept = self._n_kept
@@ -191,10 +189,10 @@ class RowSample:
                 **{f"rows_{i}": rows[:kept] for i, rows in enumerate(self._rows)},
             },
         )
-        return Path(path)
+        return _storage.place(path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> RowSample:
+    def load(cls, path: _storage.AnyPlace) -> RowSample:
         """Read a file that `save` made.
 
         Raises

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -260,7 +258,7 @@ class TopExamples:
         if joined:
             self._next_image = max(self._next_image, joined[-1][1])
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: _storage.AnyPlace) -> _storage.Place:
         """Write an ``.npz`` file (no pickle): whole or not at all; return its path."""
         _storage.write_arrays(
             path,
@@ -274,10 +272,10 @@ class TopExamples:
                 "places": self._places,
             },
         )
-        return Path(path)
+        return _storage.place(path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> TopExamples:
+    def load(cls, path: _storage.AnyPlace) -> TopExamples:
         """Read a file that `save` made.
 
         Raises

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from convergent import _validate
+from convergent import _storage, _validate
 from convergent.progress import silent
 from convergent.statistics import LayerStatistics, Statistics
 from convergent.study.dask_cluster import DaskCluster
@@ -25,11 +25,11 @@ STATISTICS = ".statistics"
 
 
 def compare(
-    statistics: Statistics | str | Path,
+    statistics: Statistics | _storage.AnyPlace,
     measures: Sequence[str] | None = None,
     *,
     settings: CompareSettings | None = None,
-    out: str | Path | None = None,
+    out: _storage.AnyPlace | None = None,
     n_threads: int | None = None,
     n_workers: int | None = None,
     scheduler: str | None = None,
@@ -47,7 +47,7 @@ def compare(
         Shorthand for ``settings=CompareSettings(measures=measures)``.
     settings : CompareSettings, optional
         Default: every measure, as the papers set them.
-    out : path, optional
+    out : path or URL, optional
         Folder for the results. Each is written when it is ready; those that are there already and depend on the
         same statistics and settings are taken as they are, so that a killed comparison resumes. Until it has ended,
         `Study.load` returns what is there.
@@ -108,7 +108,7 @@ def compare(
         raise ValueError(
             f"`statistics` must hold at least 2 networks, got {len(statistics.networks)}"
         )
-    folder = None if out is None else Path(out).absolute()
+    folder = None if out is None else _absolute(out)
     summaries = tuple(_layer_summary(layer) for layer in statistics.layers.values())
     plan = planned_tasks(statistics, settings, folder, progress)
     with ExitStack() as stack:
@@ -146,24 +146,30 @@ def _executor(
     return executor or Serial(progress)
 
 
-def _temporary(executor: Executor, stack: ExitStack) -> Path:
+def _temporary(executor: Executor, stack: ExitStack) -> _storage.Place:
     """Return a folder for a comparison whose results are not kept."""
     if not isinstance(executor, LocalProcesses):
         raise ValueError("`out` must be a folder that all workers see, got None")
     return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="convergent-")))
 
 
-def _shared(statistics: Statistics, place: str | Path | None, folder: Path) -> str:
+def _shared(statistics: Statistics, place: _storage.AnyPlace | None, folder: _storage.Place) -> str:
     """Return the folder or URL of the statistics for others to read; save them below `folder` if they have none."""
     if place is not None:
-        return str(place) if "://" in str(place) else str(Path(place).absolute())
+        return str(_absolute(place))
     saved = folder / STATISTICS
     if not _holds(saved, statistics):
         statistics.save(saved)
     return str(saved)
 
 
-def _holds(folder: Path, statistics: Statistics) -> bool:
+def _absolute(where: _storage.AnyPlace) -> _storage.Place:
+    """Return a place that means the same in every process."""
+    place = _storage.place(where)
+    return place.absolute() if isinstance(place, Path) else place
+
+
+def _holds(folder: _storage.Place, statistics: Statistics) -> bool:
     """Return whether a folder holds the same statistics."""
     if not Statistics.is_complete(folder):
         return False
@@ -189,5 +195,5 @@ def _layer_summary(layer: LayerStatistics) -> LayerSummary:
         tuple(layer.widths),
         tuple(dead),
         0 if moments is None else moments.n_examples,
-        len(layer.images[0]) if layer.images else 0,
+        layer.n_images,
     )

@@ -6,7 +6,6 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -38,7 +37,7 @@ class Job:
 
     statistics: Statistics | str
     settings: CompareSettings
-    folder: Path | None
+    folder: _storage.Place | None
     n_threads: int | None
     token: str
     version: str
@@ -48,7 +47,7 @@ class Job:
         cls,
         statistics: Statistics | str,
         settings: CompareSettings,
-        folder: Path | None,
+        folder: _storage.Place | None,
         n_threads: int | None,
     ) -> Job:
         """Return a new job of this version of the package."""

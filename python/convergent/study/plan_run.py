@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from convergent import _storage
 from convergent.study.executors import Ended, Executor, Watch
 from convergent.study.job import Job, Outcome, WorkerDied
 from convergent.study.planning import Plan, PlannedTask, TaskGroup
@@ -96,7 +97,7 @@ def _of_tasks(
             yield planned, Outcome(problem=Problem(planned.task, reason, unfinished=True))
 
 
-def _written(folder: Path | None, planned: PlannedTask) -> TaskResult:
+def _written(folder: _storage.Place | None, planned: PlannedTask) -> TaskResult:
     """Return the result that a worker has written."""
     assert folder is not None
     path = folder / planned.task.file
@@ -107,6 +108,6 @@ def _written(folder: Path | None, planned: PlannedTask) -> TaskResult:
                 f"a worker has written {path}, but it is not there: workers must see the same folder"
             )
         time.sleep(min(1.0, SECONDS_TO_APPEAR))
-        if path.parent.is_dir():
+        if isinstance(path, Path) and path.parent.is_dir():
             os.listdir(path.parent)  # which makes a network file system look again
     return result

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations, groupby
-from pathlib import Path
 
+from convergent import _storage
 from convergent.progress import silent
 from convergent.statistics import Statistics
 from convergent.study.costs import seconds_of
@@ -76,7 +76,7 @@ class Plan:
     --------
     >>> import numpy as np
     >>> import convergent as cv
-    >>> from convergent import study
+    >>> from convergent import _storage, study
     >>> x = np.random.default_rng(0).standard_normal((50, 4))
     >>> plan = study.plan(cv.Statistics.from_arrays({"a": x, "b": x, "c": x}), ["cka", "activations"])
     >>> plan
@@ -120,7 +120,7 @@ def plan(
     measures: Sequence[str] | None = None,
     *,
     settings: CompareSettings | None = None,
-    out: str | Path | None = None,
+    out: _storage.AnyPlace | None = None,
 ) -> Plan:
     """Return what `compare` would do with the same arguments.
 
@@ -160,14 +160,14 @@ def plan(
     ...     study.plan(statistics, ["cka", "correlation"], out=folder)
     Plan(2 tasks, 1 done)
     """
-    folder = None if out is None else Path(out)
+    folder = None if out is None else _storage.place(out)
     return planned_tasks(statistics, resolved_settings(measures, settings), folder)
 
 
 def planned_tasks(
     statistics: Statistics,
     settings: CompareSettings,
-    folder: Path | None,
+    folder: _storage.Place | None,
     progress: Callable[[str, int, int], object] = silent,
 ) -> Plan:
     """Return the plan of a comparison."""

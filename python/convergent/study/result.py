@@ -50,7 +50,7 @@ class TaskResult:
     scalars: dict[str, float]
     arrays: dict[str, NDArray[Any]] = field(repr=False)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: _storage.Place) -> None:
         """Write the result below `folder`."""
         header = {
             "layer": self.task.layer,
@@ -63,7 +63,7 @@ class TaskResult:
         _storage.write_arrays(folder / self.task.file, FORMAT, {_HEADER: text, **self.arrays})
 
     @classmethod
-    def load(cls, path: Path) -> TaskResult:
+    def load(cls, path: _storage.AnyPlace) -> TaskResult:
         """Read a result; a truncated or foreign file is refused by name."""
         arrays = _storage.read_arrays(path, FORMAT)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +105,7 @@ class Split:
     @classmethod
     def of(
         cls,
-        images: list[NDArray[np.float32]],
+        images: Sequence[NDArray[np.float32]],
         labels: NDArray[Any] | None,
         settings: CompareSettings,
     ) -> Split:
@@ -119,7 +120,7 @@ class Split:
 
 
 def fitted(
-    images: list[NDArray[np.float32]],
+    images: Sequence[NDArray[np.float32]],
     split: Split,
     settings: CompareSettings,
     n_threads: int | None,
@@ -131,7 +132,9 @@ def fitted(
     return model, [standardise_examples(x[split.held_out]) for x in images]
 
 
-def held_out_centred(images: list[NDArray[np.float32]], split: Split) -> list[NDArray[np.float64]]:
+def held_out_centred(
+    images: Sequence[NDArray[np.float32]], split: Split
+) -> list[NDArray[np.float64]]:
     """Return the held-out activations, standardised, less the units' means over the others: what RSMs are made of."""
     return [
         standardise_examples(x[split.held_out]) - unit_means(standardise_examples(x[split.fit]))

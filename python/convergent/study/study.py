@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from convergent import _storage
 from convergent.inference.interval import Interval
 from convergent.inference.noise_ceiling import NoiseCeiling
+from convergent.statistics.provenance import versions
 from convergent.study.network_intervals import (
     ENDS,
     STORED_LEVEL,
@@ -184,17 +186,25 @@ class Study:
 
         return pd.DataFrame(list(self.rows()), columns=list(COLUMNS))
 
-    def write_csv(self, path: str | Path) -> Path:
+    def write_csv(self, path: _storage.AnyPlace) -> _storage.Place:
         """Write the tidy table; needs no pandas."""
         _storage.write_table(path, COLUMNS, self.rows())
-        return Path(path)
+        return _storage.place(path)
 
-    def write_intervals(self, path: str | Path, *, level: float = STORED_LEVEL) -> Path:
+    def write_intervals(
+        self, path: _storage.AnyPlace, *, level: float = STORED_LEVEL
+    ) -> _storage.Place:
         """Write the rows of `intervals`; only the headings where there is none."""
         _storage.write_table(path, INTERVAL_COLUMNS, self.intervals(level=level))
-        return Path(path)
+        return _storage.place(path)
 
-    def report(self, path: str | Path, **context: Any) -> Path:
+    @overload
+    def report(self, path: os.PathLike[str], **context: Any) -> Path: ...
+
+    @overload
+    def report(self, path: str | _storage.Location, **context: Any) -> _storage.Place: ...
+
+    def report(self, path: _storage.AnyPlace, **context: Any) -> _storage.Place:
         """Write the report as one self-contained HTML page and return its path.
 
         `context` is passed to `convergent.report.write_report`.
@@ -203,7 +213,7 @@ class Study:
 
         return write_report(self, path, **context)
 
-    def save_manifest(self, folder: Path) -> None:
+    def save_manifest(self, folder: _storage.Place) -> None:
         """Write what ties the results in `folder` together."""
         content = {
             _storage.FORMAT_KEY: FORMAT,
@@ -211,25 +221,28 @@ class Study:
             "layers": [asdict(layer) for layer in self.layers],
             "settings": self.settings.as_dict(),
             "results": [result.task.file.as_posix() for result in self.results],
+            "keys": [result.key for result in self.results],
+            "versions": versions(),
             "problems": [_problem_row(problem) for problem in self.problems],
         }
         _storage.write_json(folder / MANIFEST, content)
 
-    def save(self, folder: str | Path) -> Path:
-        """Write every result below `folder`, the manifest last."""
+    def save(self, folder: _storage.AnyPlace) -> _storage.Place:
+        """Write every result below `folder`, a path or URL, the manifest last."""
+        target = _storage.place(folder)
         for result in self.results:
-            result.save(Path(folder))
-        self.save_manifest(Path(folder))
-        return Path(folder)
+            result.save(target)
+        self.save_manifest(target)
+        return target
 
     @classmethod
-    def load(cls, folder: str | Path) -> Study:
+    def load(cls, folder: _storage.AnyPlace) -> Study:
         """Read a saved study; truncated or foreign files are refused by name, and nothing is executed.
 
         Of a comparison that has not ended, or was killed, the results that are there are read; each of the others
         is a problem that says so (`unfinished`).
         """
-        folder = Path(folder)
+        folder = _storage.place(folder)
         path = folder / MANIFEST
         if not path.exists():
             from convergent.study.unfinished import load_unfinished
@@ -247,14 +260,26 @@ class Study:
                 for p in content["problems"]
             )
             files = [inside(folder, name) for name in content["results"]]
+            keys = content.get("keys") or [None] * len(files)  # older versions wrote none
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, _storage.UnreadableFileError):
                 raise
             raise _storage.UnreadableFileError(
                 f"{path} is not a study's manifest: {error}"
             ) from error
-        results = tuple(TaskResult.load(file) for file in files)
+        results = tuple(_result_of(file, key) for file, key in zip(files, keys))
         return cls(networks, layers, settings, results, problems)
+
+
+def _result_of(file: _storage.Place, key: str | None) -> TaskResult:
+    """Return a result, which must be the one that its manifest means."""
+    result = TaskResult.load(file)
+    if not str(file).endswith(result.task.file.as_posix()) or key not in (None, result.key):
+        raise _storage.UnreadableFileError(
+            f"{file} is not the result that {MANIFEST} names: it holds {result.task}, computed from other "
+            "statistics or settings or under another name; compare again"
+        )
+    return result
 
 
 def _problem_row(problem: Problem) -> dict[str, Any]:
@@ -279,11 +304,14 @@ def described(
     return tuple(content["networks"]), layers, CompareSettings.from_dict(content["settings"])
 
 
-def inside(folder: Path, name: str, manifest: str = MANIFEST) -> Path:
-    """Return the path of a file that a manifest names, which must lie in its folder."""
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
+def inside(folder: _storage.Place, name: str, manifest: str = MANIFEST) -> _storage.Place:
+    """Return the place of a file that a manifest names, which must lie in its folder."""
+    path = PurePosixPath(name)
+    is_below = not (path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name)
+    if is_below and isinstance(folder, Path):  # whatever links there are
+        is_below = (folder / name).resolve().is_relative_to(folder.resolve())
+    if not is_below:
         raise _storage.UnreadableFileError(
             f"{folder / manifest} names a file outside of it: {name}"
         )
-    return path
+    return folder / name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 from convergent import _storage
 from convergent._warnings import ConvergenceWarning, DeadUnitWarning, FewExamplesWarning
@@ -49,7 +48,7 @@ def run_task(source: Layer | AllLayers, task: Task, key: str) -> TaskResult:
     return TaskResult(task, key, {name: float(v) for name, v in scalars.items()}, arrays)
 
 
-def stored_result(folder: Path | None, task: Task, key: str) -> TaskResult | None:
+def stored_result(folder: _storage.Place | None, task: Task, key: str) -> TaskResult | None:
     """Return the result of a task that is there with the same key.
 
     Raises

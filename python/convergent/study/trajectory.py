@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,7 +85,7 @@ class Trajectory:
                     yield dict(zip(COLUMNS, (layer, epoch, quantity, value)))
 
     @classmethod
-    def load(cls, folder: str | Path) -> Trajectory:
+    def load(cls, folder: _storage.AnyPlace) -> Trajectory:
         """Read what `follow_training` wrote to its end.
 
         Raises
@@ -96,7 +95,8 @@ class Trajectory:
         ValueError
             If a file is truncated, foreign, or of another run.
         """
-        path = Path(folder) / MANIFEST
+        source = _storage.place(folder)
+        path = source / MANIFEST
         if not path.exists():
             raise FileNotFoundError(f"{folder} holds no finished trajectory (no {MANIFEST})")
         content = _storage.read_json(path, FORMAT)
@@ -107,9 +107,9 @@ class Trajectory:
             raise _storage.UnreadableFileError(f"{path} is no trajectory: {error}") from error
         scalars: dict[tuple[str, int], Scalars] = {}
         for epoch, key in keys.items():
-            found = _stored(Path(folder), epoch, key)
+            found = _stored(source, epoch, key)
             if found is None:
-                name = _epoch_file(Path(folder), epoch)
+                name = _epoch_file(source, epoch)
                 raise _storage.UnreadableFileError(f"{name} is missing or of another run")
             scalars |= {(layer, epoch): values for layer, values in found.items()}
         return cls(layers, tuple(keys), scalars)
@@ -121,7 +121,7 @@ def follow_training(
     last: int,
     *,
     settings: CompareSettings | None = None,
-    out: str | Path | None = None,
+    out: _storage.AnyPlace | None = None,
     n_threads: int | None = None,
     progress: ReportProgress = silent,
 ) -> Trajectory:
@@ -141,7 +141,7 @@ def follow_training(
     settings : CompareSettings, optional
         Of which `n_features`, `test_share` and `seed` count. With the settings of a comparison, the last epoch's
         agreement is the comparison's.
-    out : path, optional
+    out : path or URL, optional
         Folder for one file an epoch, written when it is ready. Those that are there already and depend on the same
         statistics, weights and settings are taken as they are, so that a killed run resumes.
     n_threads : int, optional
@@ -186,7 +186,7 @@ def follow_training(
     work = _Work(final, settings, n_threads)
     keys = {epoch: work.key(earlier[epoch].fingerprint) for epoch in epochs[:-1]}
     keys[last] = work.key("final")
-    folder = None if out is None else Path(out)
+    folder = None if out is None else _storage.place(out)
     if folder is not None:
         _give_up_another(folder, keys)
     scalars: dict[tuple[str, int], Scalars] = {}
@@ -272,16 +272,16 @@ def _same_units(layer: LayerStatistics, final: LayerStatistics) -> bool:
     )
 
 
-def _epoch_file(folder: Path, epoch: int) -> Path:
+def _epoch_file(folder: _storage.Place, epoch: int) -> _storage.Place:
     return folder / f"epoch-{epoch:03d}.json"
 
 
-def _save(folder: Path, epoch: int, key: str, found: Mapping[str, Scalars]) -> None:
+def _save(folder: _storage.Place, epoch: int, key: str, found: Mapping[str, Scalars]) -> None:
     content = {_storage.FORMAT_KEY: EPOCH_FORMAT, "key": key, "layers": dict(found)}
     _storage.write_json(_epoch_file(folder, epoch), content)
 
 
-def _stored(folder: Path, epoch: int, key: str) -> dict[str, Scalars] | None:
+def _stored(folder: _storage.Place, epoch: int, key: str) -> dict[str, Scalars] | None:
     """Return what is kept of an epoch, or None if nothing is or it depends on something else."""
     path = _epoch_file(folder, epoch)
     if not path.exists():
@@ -303,7 +303,7 @@ def _manifest(keys: Mapping[int, str], layers: list[str]) -> dict[str, Any]:
     return {_storage.FORMAT_KEY: FORMAT, "layers": layers, "keys": named}
 
 
-def _give_up_another(folder: Path, keys: Mapping[int, str]) -> None:
+def _give_up_another(folder: _storage.Place, keys: Mapping[int, str]) -> None:
     """Remove the manifest of another run, whose files this one replaces."""
     path = folder / MANIFEST
     if path.exists() and _storage.read_json(path, FORMAT).get("keys") != {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from convergent import _storage
@@ -20,7 +19,7 @@ UNFINISHED = "not computed yet: the comparison has not ended"
 
 
 def write_plan(
-    folder: Path,
+    folder: _storage.Place,
     plan: Plan,
     networks: tuple[str, ...],
     layers: tuple[LayerSummary, ...],
@@ -49,12 +48,12 @@ def _row(planned: PlannedTask) -> dict[str, Any]:
     }
 
 
-def remove_plan(folder: Path) -> None:
+def remove_plan(folder: _storage.Place) -> None:
     """Remove the plan: the manifest says everything."""
     (folder / PLAN).unlink(missing_ok=True)
 
 
-def load_unfinished(folder: Path) -> Study:
+def load_unfinished(folder: _storage.Place) -> Study:
     """Return the results that are there of an unfinished comparison; those that are not are its problems.
 
     Raises

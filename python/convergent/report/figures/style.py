@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -155,6 +156,16 @@ def layer_axis(axes: Axes, names: list[str]) -> None:
 
 
 def shortened(name: str, longest: int = 22) -> str:
-    """Return a name that fits a label, as plain text: no dollar sign starts a formula."""
+    """Return a name that fits a label, as plain text: no dollar sign starts a formula.
+
+    A letter that the figures' font lacks becomes a box.
+    """
     text = name if len(name) <= longest else f"{name[: longest - 9]}…{name[-8:]}"
-    return text.replace("$", r"\$")
+    return "".join(letter if _is_drawn(letter) else "□" for letter in text).replace("$", r"\$")
+
+
+@cache
+def _is_drawn(letter: str) -> bool:
+    with mpl.rc_context(_STYLE):
+        font = get_font(findfont(FontProperties()))
+    return bool(font.get_char_index(ord(letter)))
