@@ -34,7 +34,9 @@ def settings(recipe: str | None = None, **given: Any) -> TrainingSettings:
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_rates_are_those_of_the_definition(schedule: str) -> None:
-    more: dict[str, Any] = {"milestones": (2, 5), "factor": 0.25} if schedule == "steps" else {}
+    more: dict[str, Any] = {}
+    if schedule == "steps":
+        more = {"milestones": (2, 5), "factor": 0.25}
     found = settings(epochs=7, learning_rate=0.3, schedule=schedule, **more)
     rates = [found.rate(step, 10) for step in range(70)]
     expected = [
