@@ -39,7 +39,9 @@ def test_what_a_place_is(tmp_path: Path) -> None:
 
 
 def test_a_location_has_what_a_path_has(memory_place: Location, tmp_path: Path) -> None:
-    for place in (memory_place, tmp_path / "x"):
+    of_folders = _storage.place(f"local://{tmp_path}/y")  # a store that has folders
+    assert isinstance(of_folders, Location)
+    for place in (memory_place, of_folders, tmp_path / "x"):
         assert not place.exists()
         assert not place.is_dir()
         assert _storage.sizes(place) == {}

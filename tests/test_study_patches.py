@@ -175,10 +175,10 @@ def test_files_of_any_layer_lie_in_the_folder(tmp_path: Path) -> None:
 
 def test_info_counts_them(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(study)]) == 0
-    assert "patches     none" in capsys.readouterr().out
+    assert "patches            none" in capsys.readouterr().out
     pipeline.collect(study, layers=["relu3"])
     assert main(["info", str(study)]) == 0
-    assert "patches     2 layers of networks" in capsys.readouterr().out
+    assert "patches              2 layers of networks" in capsys.readouterr().out
     assert isinstance(
         UnitPatches.load(StudyFolder(study).patch_file("relu3", "seed-00")), UnitPatches
     )

@@ -180,6 +180,19 @@ def test_damaged_files_are_named(root: Path, capsys: pytest.CaptureFixture[str])
     assert "must be of format convergent.Statistics/2" in study_state(root)["statistics"]["why"]
 
 
+def test_a_page_of_other_results_is_outdated(root: Path) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    pipeline.report(root)
+    assert study_state(root)["report"] == str(root / "report.html")
+    pipeline.compare(root, settings=CompareSettings(measures=["cka", "activations"]))
+    state = study_state(root)
+    assert state["report"] == "outdated"
+    assert state["next"] == f"convergent report '{root}'"
+    pipeline.report(root)
+    assert study_state(root)["next"].startswith("nothing is missing")
+
+
 def test_a_comparison_that_was_stopped(root: Path) -> None:
     def stop(description: str, done: int, total: int) -> None:
         if done == 1:

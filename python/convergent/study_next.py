@@ -52,7 +52,7 @@ def next_command(folder: StudyFolder, state: dict[str, Any]) -> str:
         return f"rm -r {place} && convergent compare {root}"
     if results != "complete":
         return " ".join(["convergent compare", root, *_compare_options(folder)])
-    if state["report"] == "missing" or state["summary"] == "missing":
+    if state["report"] in ("missing", "outdated") or state["summary"] == "missing":
         return f"convergent report {root}"
     return f"nothing is missing; open {folder.report}"
 

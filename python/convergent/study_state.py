@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from convergent.statistics import Statistics
 from convergent.statistics.collected import read_manifest
 from convergent.study.folder import StudyFolder
 from convergent.study.result import Task, TaskResult
-from convergent.study.study import FORMAT, MANIFEST
+from convergent.study.study import FORMAT, MANIFEST, results_identity
 from convergent.study.trajectory import MANIFEST as TRAJECTORY_MANIFEST
 from convergent.study.trajectory import Trajectory
 from convergent.study.unfinished import FORMAT as PLAN_FORMAT
@@ -26,6 +27,8 @@ COMPLETE, MISSING, UNFINISHED, OUTDATED, DAMAGED = (
     "outdated",
     "damaged",
 )
+_RESULTS = re.compile(rb'<meta name="convergent-results" content="([0-9a-f]+)">')
+_HEAD = 4096
 PROVENANCE = "provenance.json"
 PROVENANCE_FORMAT = "convergent.Provenance/1"
 
@@ -43,6 +46,24 @@ def study_state(root: _storage.AnyPlace, *, verify: bool = False) -> dict[str, A
     ------
     FileNotFoundError
         If there is no such folder.
+
+    Returns
+    -------
+    dict
+        JSON values: the state of "networks", "statistics", "patches", "results", "trajectory",
+        "summary" and "report", what is "damaged" if that was asked for, and the "next" command.
+
+    Notes
+    -----
+    Reads manifests, the small files of the statistics, and the last checkpoint of each network.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from convergent.study_state import study_state
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study_state(folder)["statistics"]
+    {'state': 'missing'}
     """
     folder = StudyFolder(root)
     if not folder.root.is_dir():
@@ -55,8 +76,8 @@ def study_state(root: _storage.AnyPlace, *, verify: bool = False) -> dict[str, A
     state["patches"] = _patches(folder)
     state["results"] = _results(folder)
     state["trajectory"] = _trajectory(folder)
-    for name, place in (("summary", folder.summary), ("report", folder.report)):
-        state[name] = str(place) if place.exists() else MISSING
+    state["summary"] = str(folder.summary) if folder.summary.exists() else MISSING
+    state["report"] = _report(folder)
     if verify:
         state["damaged"] = list(damage(folder)) or "none"
     state["next"] = next_command(folder, state)
@@ -255,6 +276,21 @@ def _is_outdated(folder: StudyFolder, content: dict[str, Any]) -> bool:
         return manifest["networks"] != content["networks"] or named != [
             (layer["name"], layer["widths"]) for layer in content["layers"]
         ]
+
+
+def _report(folder: StudyFolder) -> str:
+    """Return where the page is, if it is of the results that are there."""
+    try:
+        with _storage.reading(folder.report) as stream:
+            found = _RESULTS.search(stream.read(_HEAD))
+        content = _storage.read_json(folder.comparisons / MANIFEST, FORMAT)
+        identity = results_identity(dict(zip(content["results"], content["keys"])))
+    except FileNotFoundError:
+        return str(folder.report) if folder.report.exists() else MISSING
+    except (ValueError, KeyError, TypeError):  # the results say what is wrong, or are older
+        return str(folder.report)
+    is_older = found is not None and found[1].decode() != identity
+    return OUTDATED if is_older else str(folder.report)
 
 
 def _trajectory(folder: StudyFolder) -> str:

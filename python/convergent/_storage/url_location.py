@@ -90,10 +90,11 @@ class UrlLocation(Location):
             temporary = Path(folder) / "file"
             with temporary.open("wb") as stream:
                 yield stream
-            if temporary.stat().st_size <= _AT_ONCE:
-                system.pipe_file(path, temporary.read_bytes())
-            else:
-                system.put_file(str(temporary), path)
+            try:
+                _put(system, temporary, path)
+            except FileNotFoundError:  # a store that has folders, and lacks this one
+                system.makedirs(path.rpartition("/")[0], exist_ok=True)
+                _put(system, temporary, path)
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove the file."""
@@ -119,3 +120,10 @@ class UrlLocation(Location):
             raise type(error)(f"{self.url} cannot be opened: {error}") from error
         system.invalidate_cache(path)
         return system, path
+
+
+def _put(system: Any, file: Path, path: str) -> None:
+    if file.stat().st_size <= _AT_ONCE:
+        system.pipe_file(path, file.read_bytes())
+    else:
+        system.put_file(str(file), path)

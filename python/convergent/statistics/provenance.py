@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 
 from convergent import _core
 
@@ -17,6 +16,8 @@ def versions(*, with_torch: bool = False) -> dict[str, str]:
     with_torch : bool
         Whether PyTorch took part, as far as it is loaded.
     """
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {"python": platform.python_version(), "kernels": _core.level}
     for package in ("convergent", "numpy", "scipy", "scikit-learn"):
         try:

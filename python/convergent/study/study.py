@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -99,6 +99,12 @@ class Study:
     def unfinished(self) -> tuple[Task, ...]:
         """The tasks that have no result for no fault of their own; comparing again does them."""
         return tuple(problem.task for problem in self.problems if problem.unfinished)
+
+    @property
+    def identity(self) -> str:
+        """A digest of which results there are and of what they depend on."""
+        keys = {result.task.file.as_posix(): result.key for result in self.results}
+        return results_identity(keys)
 
     @cached_property
     def _by_place(self) -> dict[tuple[str, str], list[TaskResult]]:
@@ -269,6 +275,11 @@ class Study:
             ) from error
         results = tuple(_result_of(file, key) for file, key in zip(files, keys))
         return cls(networks, layers, settings, results, problems)
+
+
+def results_identity(keys: Mapping[str, str]) -> str:
+    """Return a digest of results, by their files and the keys of what they depend on."""
+    return _storage.text_digest(repr(sorted(keys.items())))
 
 
 def _result_of(file: _storage.Place, key: str | None) -> TaskResult:
