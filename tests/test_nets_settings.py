@@ -251,3 +251,17 @@ def test_the_command_line_passes_settings_on(
     assert "seed 4  epoch 1/1  train loss" in printed.err
     recipe = json.loads((tmp_path / "networks" / "seed-03" / "recipe.json").read_text())
     assert (recipe["batch_size"], recipe["milestones"], recipe["ensemble"]) == (700, [1], True)
+
+
+def test_the_command_line_refuses_bad_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from convergent.cli import main
+
+    for chosen, message in (
+        (["--learning-rate", "-1"], "`learning_rate` must be positive, got -1.0"),
+        (["--milestones", "3"], "`milestones` must be None where `schedule` is 'cosine'"),
+    ):
+        assert main(["train", "--out", str(tmp_path / "out"), *chosen]) == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

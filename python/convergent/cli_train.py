@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from convergent.cli_arguments import count
+from convergent.cli_arguments import BadArguments, count
 
 # As in `convergent.nets`, which cannot be imported here: it needs torch. A test holds them alike.
 RECIPE_NAMES = ("default", "li2016", "wang2018", "lu2018", "lu2018_resnet")
@@ -45,4 +45,11 @@ def add_training_settings(parser: argparse.ArgumentParser) -> None:
 
 def training_settings(options: argparse.Namespace) -> dict[str, Any]:
     """Return what `nets.train` takes of the options, beside epochs and device."""
-    return {name: getattr(options, name) for name in _SETTINGS}
+    from convergent.nets.settings import make_settings
+
+    chosen = {name: getattr(options, name) for name in _SETTINGS}
+    try:
+        make_settings(options.recipe, {**chosen, "epochs": options.epochs})
+    except ValueError as error:
+        raise BadArguments(error) from error
+    return chosen

@@ -141,9 +141,9 @@ def train(
     other bits.
 
     Networks trained together have their own order of images, crops, initial weights and running
-    means, and differ from those trained one by one by rounding only: in float64 by 1e-12 after a
-    few dozen steps, in float32 by 1e-5, which grows as the rounding of any other order of additions
-    does. Networks that draw random numbers, as dropout does, are trained one after the other.
+    means, and differ from those trained one by one by rounding only: in float64 by less
+    than 1e-12 after fifteen steps, in float32 by less than 1e-5, which grows as the rounding of any
+    other order of additions does. Networks that draw random numbers, as dropout does, are trained one after the other.
 
     References
     ----------
