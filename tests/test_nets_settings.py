@@ -251,3 +251,29 @@ def test_the_command_line_passes_settings_on(
     assert "seed 4  epoch 1/1  train loss" in printed.err
     recipe = json.loads((tmp_path / "networks" / "seed-03" / "recipe.json").read_text())
     assert (recipe["batch_size"], recipe["milestones"], recipe["ensemble"]) == (700, [1], True)
+
+
+def test_the_command_line_refuses_bad_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from convergent.cli import main
+
+    for chosen, message in (
+        (["--learning-rate", "-1"], "`learning_rate` must be positive, got -1.0"),
+        (["--milestones", "3"], "`milestones` must be None where `schedule` is 'cosine'"),
+    ):
+        assert main(["train", "--out", str(tmp_path / "out"), *chosen]) == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_recipes_mirror_no_digits(tmp_path: Path) -> None:
+    data, one = small_digits(), {"epochs": 1, "seeds": [0], "checkpoints": (1,)}
+    for name, more, expected in (
+        ("recipe", {}, "crop"),
+        ("asked", {"augmentation": "crop_flip"}, "crop_flip"),
+    ):
+        settings: dict[str, Any] = {**one, **more}
+        nets.train(*("convnet", data), out=tmp_path / name, recipe="wang2018", **settings)
+        recipe = json.loads((tmp_path / name / "seed-00" / "recipe.json").read_text())
+        assert recipe["augmentation"] == expected

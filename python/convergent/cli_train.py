@@ -8,6 +8,7 @@ from typing import Any
 from convergent.cli_arguments import (
     DATASET_NAMES,
     MODEL_NAMES,
+    BadArguments,
     add_data,
     count,
     default_study,
@@ -81,7 +82,14 @@ def add_training_settings(parser: argparse.ArgumentParser) -> None:
 
 def training_settings(options: argparse.Namespace) -> dict[str, Any]:
     """Return what `nets.train` takes of the options, beside epochs and device."""
-    return {name: getattr(options, name) for name in _SETTINGS}
+    from convergent.nets.settings import make_settings
+
+    chosen = {name: getattr(options, name) for name in _SETTINGS}
+    try:
+        make_settings(options.recipe, {**chosen, "epochs": options.epochs})
+    except ValueError as error:
+        raise BadArguments(error) from error
+    return chosen
 
 
 def run_train(options: argparse.Namespace) -> dict[str, Any]:

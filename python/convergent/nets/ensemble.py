@@ -97,7 +97,7 @@ def _train_epoch(runs: Sequence[SeedRun], epoch: int) -> list[float]:
     """Return the mean loss of each network over one pass in its own order."""
     settings, (images, labels) = runs[0].settings, runs[0].images.train
     device, n = runs[0].images.device, len(images)
-    orders = [order_of_epoch(run.seed, epoch, n, settings.batch_size)[0] for run in runs]
+    orders = [order_of_epoch(run.seed, epoch, n, settings.batch_size, device)[0] for run in runs]
     draws = Draws.stacked(
         [Draws.of_epoch(settings.augmentation, run.seed, epoch, n, device) for run in runs]
     )
@@ -108,7 +108,7 @@ def _train_epoch(runs: Sequence[SeedRun], epoch: int) -> list[float]:
     stacks.take_momentum(optimizer, runs)
     total = torch.zeros(len(runs), device=device)
     for number, batches in enumerate(zip(*orders)):
-        rows = torch.stack([torch.from_numpy(batch) for batch in batches]).to(device)
+        rows = torch.stack(batches)
         chosen = images[rows] if draws is None else draws.of_images(rows).apply(images[rows])
         with products_in(settings.precision, device, cache=False):
             gradients, loss = stacks.gradients(chosen, labels[rows])

@@ -131,18 +131,17 @@ class SeedRun:
         """Return the mean loss over one pass."""
         images, labels = self.images.train
         device, settings = self.images.device, self.settings
-        batches, noise = order_of_epoch(self.seed, epoch, len(images), settings.batch_size)
+        batches, noise = order_of_epoch(self.seed, epoch, len(images), settings.batch_size, device)
         draws = Draws.of_epoch(settings.augmentation, self.seed, epoch, len(images), device)
         total = torch.zeros((), device=device)
         self.network.train()
         with seeded(noise, device), self._compiled():
-            for number, batch in enumerate(batches):
-                rows = torch.from_numpy(batch).to(device)
+            for number, rows in enumerate(batches):
                 chosen = (
                     images[rows] if draws is None else draws.of_images(rows).apply(images[rows])
                 )
                 set_rate(self.optimizer, settings, epoch, number, len(batches))
-                total += self._step(chosen, labels[rows]) * len(batch)
+                total += self._step(chosen, labels[rows]) * len(rows)
         return checked_loss(total.item() / len(images), self.seed, epoch)
 
     def _step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -162,10 +161,14 @@ class SeedRun:
         return compiler_errors_named() if self.settings.compile else nullcontext()
 
 
-def order_of_epoch(seed: int, epoch: int, n_images: int, batch_size: int) -> tuple[list[Any], int]:
+def order_of_epoch(
+    seed: int, epoch: int, n_images: int, batch_size: int, device: torch.device
+) -> tuple[tuple[torch.Tensor, ...], int]:
     """Return an epoch's batches of image numbers, and the seed of any noise in the network."""
     generator = np.random.default_rng([seed, epoch])
-    batches = np.array_split(generator.permutation(n_images), math.ceil(n_images / batch_size))
+    order = generator.permutation(n_images)
+    sizes = [len(b) for b in np.array_split(order, math.ceil(n_images / batch_size))]
+    batches = torch.split(torch.from_numpy(order).to(device), sizes)
     return batches, int(generator.integers(2**63))
 
 

@@ -58,6 +58,11 @@ class TrainingSettings:
             channels_last = has_maps and self.precision != "float32"
         return replace(self, channels_last=channels_last)
 
+    def without_flips(self) -> TrainingSettings:
+        """Return the settings for images that a mirror makes another class's."""
+        augmentation = "crop" if self.augmentation == "crop_flip" else self.augmentation
+        return replace(self, augmentation=augmentation)
+
     def as_json(self) -> dict[str, Any]:
         """Return the settings by name."""
         return asdict(self)
