@@ -59,7 +59,7 @@ $(VENV)/.installed: $(VENV)/.torch $(SOURCES)
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed
-	$(PY) -m pip install --quiet --group test
+	$(PY) -m pip install --quiet --group test --group models
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.test

@@ -47,7 +47,7 @@ class Branching(torch.nn.Module):
         self.tuple = Putting(lambda x: (None, [x, x + 1]))
         self.mapping = Putting(lambda x: {"kind": "x", "hidden": x})
         self.nothing = Putting(lambda x: None)
-        self.sequence = Putting(lambda x: x[:, None])
+        self.cube = Putting(lambda x: x[:, :, None, None, None])
         self.doubled = Putting(lambda x: torch.cat([x, x]))
         self.nan = Putting(lambda x: x * float("nan"))
         self.bfloat = Putting(lambda x: x.to(torch.bfloat16))
@@ -56,7 +56,7 @@ class Branching(torch.nn.Module):
     def forward(self, images: Any) -> Any:
         hidden = self.dense(images.flatten(1))
         self.twice(self.twice(hidden))
-        for module in (self.tuple, self.mapping, self.nothing, self.sequence, self.doubled):
+        for module in (self.tuple, self.mapping, self.nothing, self.cube, self.doubled):
             module(hidden)
         self.nan(hidden)
         self.bfloat(hidden)
@@ -229,8 +229,9 @@ def assert_untouched(networks: Mapping[str, torch.nn.Module]) -> None:
         ("twice", "layer 'twice' of network 'x' ran 2 times in one forward pass"),
         ("nothing", "layer 'nothing' of network 'x' must put out a tensor, got none"),
         (
-            "sequence",
-            r"output of layer 'sequence' of network 'x'` must be \(n_images, n_units\) or",
+            "cube",
+            r"output of layer 'cube' of network 'x' must be \(n_images, n_units\), .* got shape "
+            r"\(30, 4, 1, 1, 1\)",
         ),
         ("doubled", "layer 'doubled' of network 'x' must put out one row for each of 30 images"),
         ("nan", r"positions\['x'\] of layer 'nan'` must be finite, got 120 NaN"),
@@ -307,9 +308,12 @@ def test_wrong_loaders_are_refused(
     mixed = [(images[:9], np.arange(9)), images[9:]]
     cases: list[tuple[Any, type[Exception], str]] = [
         (3, TypeError, "`loader` must be an array, a tensor or an iterable of batches, got int"),
-        ({"x": images}, TypeError, "`loader` must be an array, .* got dict"),
-        (["x"], TypeError, r"`loader` must yield images or \(images, labels, ...\), got str"),
-        ([{"x": images}], TypeError, "`loader` must yield images or .* got dict"),
+        ({"x": images}, ValueError, "`loader` must have a loader for each of a, b, got x"),
+        ({}, ValueError, "`loader` must have a loader for each of a, b, got none"),
+        ({"a": images, "b": 3}, TypeError, r"`loader\['b'\]` must be an array, .* got int"),
+        (["x"], TypeError, r"`loader` must yield images, \(images, labels, ...\) or .* got str"),
+        ([{"x": "y"}], TypeError, "`loader` must yield images, .* got dict of x"),
+        ([{"x": images}], TypeError, "unexpected keyword argument 'x'"),
         ([], ValueError, "`loader` must yield at least one batch, got none"),
         (mixed, ValueError, "labels with every batch or none, got 1 of 2"),
         ([(images, np.arange(9))], ValueError, "`labels` must label 30 images, got 9"),
@@ -324,7 +328,7 @@ def test_wrong_loaders_are_refused(
     for wrong in ([networks["a"]], nothing):
         with pytest.raises(TypeError, match="`networks` must map names to networks, got"):
             nets.collect(wrong, images, layers=["relu2"])  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"`networks\['a'\]` must be a torch Module, got str"):
+    with pytest.raises(TypeError, match=r"`networks\['a'\]` must be a torch Module, or .* got str"):
         nets.collect({"a": "net"}, images, layers=["relu2"])  # type: ignore[dict-item]
 
 

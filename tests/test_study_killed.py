@@ -64,7 +64,7 @@ def test_a_killed_comparison_goes_on(number: int, expected: Study, tmp_path: Pat
             pipeline.report(folder.root)
             page = folder.report.read_text()
             assert f"<b>{len(partial.unfinished)} tasks</b>: not computed yet" in page
-    pipeline.compare(folder.root, n_workers=(None, 1)[number % 2])
+    pipeline.compare(folder.root)
     assert_same(Study.load(folder.comparisons), expected, tmp_path)
     assert folder.summary.read_bytes() == (tmp_path / "expected.csv").read_bytes()
     assert not (folder.comparisons / PLAN).exists()

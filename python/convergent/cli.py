@@ -11,18 +11,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from convergent.cli_arguments import (
-    DATASET_NAMES,
-    MODEL_NAMES,
     BadArguments,
+    add_data,
     add_workers,
     count,
     count_or_none,
-    default_study,
-    seed_list,
-    width,
 )
 from convergent.cli_info import add_info
 from convergent.cli_simulate import add_simulate
+from convergent.cli_train import add_train
 
 EXIT_FAILED = 1
 EXIT_BAD_ARGUMENTS = 2
@@ -36,7 +33,7 @@ examples:
                                                     five larger networks, into study-cifar10-vgg11_bn
   convergent train --out study --seeds 0:5          the demo's study, step by step
   convergent collect study
-  convergent compare study
+  convergent compare study --workers 4              on four processes; --scheduler ADDRESS: on a Dask cluster
   convergent trajectory study
   convergent report study
   convergent simulate                               does the shared response model find known rotations?
@@ -92,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    stages = (_add_train, _add_collect, _add_compare, _add_trajectory, _add_report)
+    stages = (add_train, _add_collect, _add_compare, _add_trajectory, _add_report)
     for add in (_add_demo, *stages, add_simulate, add_info):
         command = add(commands)
         command.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -122,38 +119,6 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=count, default=12, metavar="N", help="default: 12")
 
 
-def _add_train(commands: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "train", help="train networks from several seeds", description="Train networks; resumes."
-    )
-    parser.add_argument("--out", metavar="DIR",
-                        help="study folder (default: study-DATASET-MODEL)")  # fmt: skip
-    parser.add_argument("--dataset", default="digits", choices=DATASET_NAMES, metavar="NAME",
-                        help=f"of: {', '.join(DATASET_NAMES)} (default: digits)")  # fmt: skip
-    _add_data(parser)
-    parser.add_argument("--download", action="store_true",
-                        help="fetch the data set into the data folder if it is not there")  # fmt: skip
-    parser.add_argument("--image-size", type=count, metavar="N",
-                        help="pixels to which images of a folder are resized and cropped")  # fmt: skip
-    parser.add_argument("--model", default="convnet", choices=MODEL_NAMES, metavar="NAME",
-                        help=f"of: {', '.join(MODEL_NAMES)} (default: convnet)")  # fmt: skip
-    parser.add_argument("--width", type=width, metavar="N",
-                        help="channels of the network's first layer, to which all others are proportional; "
-                        "for an AlexNet a factor (default: the network's own)")  # fmt: skip
-    parser.add_argument(
-        "--seeds", type=seed_list, default=list(range(4)), metavar="SEEDS",
-        help="first:end, or numbers with commas (default: 0:4)",
-    )  # fmt: skip
-    _add_training_options(parser)
-    parser.set_defaults(run=run_train)
-    return parser
-
-
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", metavar="DIR",
-                        help="folder that holds the data set (default: the variable CONVERGENT_DATA)")  # fmt: skip
-
-
 def _add_collect(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "collect",
@@ -167,7 +132,7 @@ def _add_collect(commands: Any) -> argparse.ArgumentParser:
         metavar="NAME",
         help="layers by name or pattern (default: after each ReLU)",
     )
-    _add_data(parser)
+    add_data(parser)
     parser.add_argument("--device", default="cpu", help="default: cpu")
     parser.add_argument("--top", type=count_or_none, default=9, metavar="N",
                         help="image patches to keep of each unit, 0 for none (default: 9)")  # fmt: skip
@@ -220,7 +185,7 @@ def _add_trajectory(commands: Any) -> argparse.ArgumentParser:
         "they have learnt at the end. Needs collected statistics; takes the settings of the comparison. Resumes.",
     )
     parser.add_argument("study", metavar="DIR", help="study folder with networks and statistics")
-    _add_data(parser)
+    add_data(parser)
     parser.add_argument("--device", default="cpu", help="default: cpu")
     parser.add_argument("--threads", type=count, metavar="N", help="default: all processors")
     parser.set_defaults(run=run_trajectory)
@@ -262,25 +227,6 @@ def run_demo(options: argparse.Namespace) -> dict[str, Any]:
 
 def _lost(compared: dict[str, Any]) -> dict[str, Any]:
     return {"unfinished": compared["unfinished"]} if compared["unfinished"] else {}
-
-
-def run_train(options: argparse.Namespace) -> dict[str, Any]:
-    """Train a study's networks."""
-    from convergent import pipeline
-
-    with _progress(options) as progress:
-        return pipeline.train(
-            options.out or default_study(options.dataset, options.model, options.width),
-            options.seeds,
-            dataset=options.dataset,
-            data=options.data,
-            download=options.download,
-            image_size=options.image_size,
-            model=options.model,
-            width=options.width,
-            epochs=options.epochs,
-            progress=progress,
-        )
 
 
 def run_collect(options: argparse.Namespace) -> dict[str, Any]:

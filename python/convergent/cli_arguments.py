@@ -75,3 +75,9 @@ def seed_list(text: str) -> list[int]:
     if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise argparse.ArgumentTypeError(f"must name different seeds from 0 up, got {text!r}")
     return seeds
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add where the data set lies."""
+    parser.add_argument("--data", metavar="DIR",
+                        help="folder that holds the data set (default: the variable CONVERGENT_DATA)")  # fmt: skip

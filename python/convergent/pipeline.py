@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,16 @@ def train(
     image_size: int | None = None,
     model: str = "convnet",
     width: float | None = None,
-    epochs: int = 12,
+    epochs: int | None = None,
+    device: str = "cpu",
+    settings: Mapping[str, Any] | None = None,
     progress: ReportProgress = silent,
+    on_epoch: Callable[[Any], None] | None = None,
 ) -> dict[str, Any]:
     """Train one network a seed below the study folder; finished ones are kept.
 
     The data set is found in the folder `data`, or in the one that CONVERGENT_DATA names; where it lies is not kept.
+    `settings` are further arguments of `nets.train`.
     """
     from convergent import nets
 
@@ -49,7 +53,10 @@ def train(
         out=StudyFolder(root).local_networks(),
         epochs=epochs,
         model_parameters=None if width is None else {"width": width},
+        device=device,
         progress=progress,
+        on_epoch=on_epoch,
+        **(settings or {}),
     )
     return {"networks": [str(path) for path in paths]}
 

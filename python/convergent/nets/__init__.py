@@ -14,27 +14,33 @@ except ImportError as error:
 from convergent.nets.alexnet import AlexNet, AlexNet32
 from convergent.nets.checkpoints import load_checkpoint, save_checkpoint
 from convergent.nets.datasets import DATASETS, ImageDataset, batches, digits, load_dataset
+from convergent.nets.epoch_report import EpochReport
 from convergent.nets.extraction import collect
 from convergent.nets.models import MODELS, ConvNet, build_model
 from convergent.nets.patches import unit_patches
 from convergent.nets.receptive_field import ReceptiveField, receptive_field
+from convergent.nets.recipes import RECIPES, TrainingRecipe
 from convergent.nets.residual import CifarResNet, PlainNet
+from convergent.nets.settings import default_checkpoints
 from convergent.nets.trained import TrainedNetworks, trained_dataset, trained_networks
-from convergent.nets.training import checkpoint_paths, default_checkpoints, load_network, train
+from convergent.nets.training import checkpoint_paths, load_network, train
 from convergent.nets.vgg import VGG
 
 __all__ = [
     "DATASETS",
     "MODELS",
+    "RECIPES",
     "VGG",
     "AlexNet",
     "AlexNet32",
     "CifarResNet",
     "ConvNet",
+    "EpochReport",
     "ImageDataset",
     "PlainNet",
     "ReceptiveField",
     "TrainedNetworks",
+    "TrainingRecipe",
     "batches",
     "build_model",
     "checkpoint_paths",

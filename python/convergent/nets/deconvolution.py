@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from convergent.nets.layers import first_tensor
+from convergent.nets.outputs import first_tensor
 
 _BATCH = 128
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from convergent.nets.device_tensors import check_activations, fill_block, refuse_without_float64
-from convergent.statistics.moments import LARGEST, Moments
+from convergent.statistics.batches import LARGEST
+from convergent.statistics.moments import Moments
 
 _BLOCK_ROWS = 4096
 

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from convergent.nets.datasets import batches
+from convergent import _validate
 from convergent.nets.device_sums import DeviceSums, keeps_sums
-from convergent.nets.layers import (
-    LayerOutput,
-    LayerOutputs,
-    Layers,
-    corresponding_layers,
-    recording,
+from convergent.nets.inputs import Inputs
+from convergent.nets.layers import LayerChoice, Layers, corresponding_layers, with_runs
+from convergent.nets.network_runs import (
+    PRECISIONS,
+    NetworkRun,
+    Outputs,
+    Turns,
+    in_evaluation_mode,
+    loaded_networks,
 )
-from convergent.statistics.builder import VIEWS, StatisticsBuilder, positions_view
-from convergent.statistics.collected import Statistics, check_labels
+from convergent.nets.recording import n_runs
+from convergent.nets.unit_axes import UnitAxis, check_unit_axis
+from convergent.statistics.builder import VIEWS, StatisticsBuilder
+from convergent.statistics.collected import Statistics
 
 Progress = Callable[[str, int, int], None]
+Network = nn.Module | Callable[[], nn.Module]
+
+_CPU = torch.device("cpu")
 
 
 def collect(
-    networks: Mapping[str, nn.Module],
+    networks: Mapping[str, Network],
     loader: Any,
     *,
     layers: Layers,
@@ -39,6 +46,10 @@ def collect(
     seed: int = 0,
     n_top: int = 9,
     labels: Any = True,
+    unit_axis: UnitAxis = None,
+    attention_mask: str | None = "attention_mask",
+    at_once: int | None = None,
+    precision: str | None = None,
     progress: Progress | None = None,
 ) -> Statistics:
     """Return the statistics of several networks' layers from one pass over the data.
@@ -49,16 +60,18 @@ def collect(
 
     Parameters
     ----------
-    networks : mapping from name to Module
-        The networks to compare.
-    loader : iterable, array or tensor
+    networks : mapping from name to Module, or to function that returns one
+        The networks to compare. Functions are called once, without arguments.
+    loader : iterable, array or tensor, or mapping from network to these
         Yields images, or tuples that start with images and labels, as a DataLoader does; or all
-        images at once, (n_images, ...).
+        images at once, (n_images, ...). Instead of images a batch may be a mapping, such as
+        ``{"input_ids": ..., "attention_mask": ...}``, which the networks get as keywords; its entry
+        ``"labels"`` or ``"label"`` is taken out as labels. With a loader for each network these must
+        yield the same examples in the same order, each prepared for its network.
     layers : list of str, list of lists of str, or mapping from network to list of str
         Names of modules, or patterns such as ``"relu*"`` (``*`` also matches dots), for all
-        networks; or one list a network, whose layers then correspond by position. A module must put
-        out (n_images, n_units) or (n_images, n_channels, height, width); of a tuple or mapping the
-        first tensor counts.
+        networks; or one list a network, whose layers then correspond by position. See Notes for
+        parts of outputs and runs of modules.
     device : str or torch.device
         Where the networks run. Elsewhere than on the CPU moments and factor are accumulated there
         too, in float64 and from outputs that stay there until their batch is done; MPS has no
@@ -78,7 +91,21 @@ def collect(
         How many images that each unit responds to most are kept, with the position in the layer's
         map: what `unit_patches` shows. 0 for none.
     labels : bool or array, shape (n_images,)
-        Whether to keep the labels that the loader yields, or the labels themselves.
+        Whether to keep the labels that the loader yields, or the labels themselves. Numbers must be
+        those that the loader yields, if it does: that shows that the order is the same.
+    unit_axis : int, or mapping from str to int, or None
+        Which axis of outputs with three or four holds the units: 1 (second) or -1 (last), for all
+        layers or by the name or a pattern of the layer or module. See Notes for what is found
+        without.
+    attention_mask : str or None
+        Entry of a batch of keywords that is 0 where a token is padding. In layers of as many tokens
+        padding is no example of the positions view, and 0 in the images view. None keeps it.
+    at_once : int or None
+        How many networks are on the device at a time; None for all. With fewer than there are, they
+        take turns, a few batches each; their outputs wait on the host.
+    precision : {"float16", "bfloat16"} or None
+        Lets torch run some operations in that precision (autocast). The statistics are accumulated
+        in float64 as ever.
     progress : callable or None
         Called as ``progress(description, done, total)`` after each batch; `total` is 0 if it is not
         known.
@@ -94,14 +121,49 @@ def collect(
     TypeError
         If `networks` are no torch modules, or the loader yields something else.
     ValueError
-        If a network has no such layer, a layer did not run or ran several times, its output has
-        another shape, the networks differ in positions, or an activation is NaN or infinite.
+        If a network has no such layer, a layer did not run or ran several times, it cannot be told
+        which axis of its output holds the units, the networks differ in positions, or an activation
+        is NaN or infinite; if loaders differ in batches or labels, or a DataLoader shuffles: then
+        images with large responses could not be found again (``iter(loader)`` hides it).
+
+    Notes
+    -----
+    A layer is ``module:item:item@run``. The first tensor of what a module puts out counts, in
+    tuples, lists, mappings and dataclasses; items choose another by number, key or name of a field:
+    ``"encoder.layer.3:1"``, ``"decoder:hidden_states:-1"``. ``":last_hidden_state"`` is of what the
+    network itself puts out. A module that runs several times in a forward pass needs a run:
+    ``"layer1.0.relu@2"`` is the second, ``"layer1.0.relu@*"`` are all, each a layer.
+
+    Outputs may be (n_images, n_units); maps (n_images, n_channels, height, width) or channels last;
+    or tokens (n_images, n_tokens, n_units) or (n_images, n_channels, length). Tokens are a map of
+    width 1: in the positions view each is an example; in the images view they are flattened, all
+    tokens of the first unit first. The axis of the units is told by the kind of module
+    (convolutions, batch norms, poolings: second; linear maps, layer norms, attention: last), or by
+    the kinds of the modules in it or around it that put out as many axes.
+
+    Memory holds one batch (eight where networks take turns) of the chosen outputs and the
+    statistics, whatever the number of images; rows of the images view beyond 16 MiB a layer and
+    network are in a temporary file. A batch that is too large for memory is halved until it
+    fits, and later batches are cut as small.
+
+    The statistics are the same for any batch size, as far as the networks' outputs are: those of
+    float32 networks may differ in the last digits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convergent import nets
+    >>> networks = {"a": nets.ConvNet(), "b": nets.ConvNet()}
+    >>> images = np.random.default_rng(0).normal(size=(20, 1, 8, 8)).astype(np.float32)
+    >>> nets.collect(networks, images, layers=["relu1", "dense"]).layers["dense"]
+    LayerStatistics('dense', widths=[64, 64], moments of 20 examples, factor, 20 rows, 20 images, top examples)
     """
-    _check_networks(networks)
-    correspondence = corresponding_layers(networks, layers)
-    on_device = keeps_sums(torch.device(device))
+    modules = loaded_networks(networks)
+    correspondence = corresponding_layers(modules, layers)
+    where = torch.device(device)
+    on_device = keeps_sums(where)
     builder = StatisticsBuilder(
-        list(networks),
+        list(modules),
         views=views,
         moments=not on_device,
         factor=factor and not on_device,
@@ -109,135 +171,120 @@ def collect(
         max_units=max_units,
         seed=seed,
         n_top=n_top,
+        n_threads=max(1, _validate.available_processors() // len(correspondence)),
     )
-    source = _as_loader(loader)
-    total = len(source) if isinstance(source, Sized) else 0
-    found_labels: list[NDArray[Any]] = []
-    n_batches = 0
-    keeps_positions = on_device and "positions" in views
-    sums = DeviceSums(torch.device(device), factor) if keeps_positions else None
-    recorded = recording(networks, correspondence, on_device=sums is not None)
-    with evaluating(networks, device), recorded as recorders:
-        for batch in source:
-            images, batch_labels = _split_batch(batch)
-            outputs = _forward(networks, recorders, images, device)
-            _update(builder, sums, correspondence, outputs)
-            n_batches += 1
-            if batch_labels is not None and labels is True:
-                found_labels.append(batch_labels)
+    sums = DeviceSums(where, factor) if on_device and "positions" in views else None
+    inputs = Inputs(loader, list(modules), labels, attention_mask)
+    runs = _runs(
+        modules,
+        correspondence,
+        unit_axis=check_unit_axis(unit_axis),
+        device=where,
+        kept_on=where if sums is not None and at_once is None else _CPU,
+        precision=None
+        if precision is None
+        else _validate.choice(precision, "precision", list(PRECISIONS)),
+    )
+    turns = Turns(modules, runs, where, at_once)
+    with _ready(modules, runs, at_once), _Updates(builder, sums, correspondence) as updates:
+        for n_batches, outputs in enumerate(turns.outputs(inputs), start=1):
+            updates.take(outputs)
             if progress:
-                progress("collect", n_batches, total)
-    if n_batches == 0:
-        raise ValueError("`loader` must yield at least one batch, got none")
+                progress("collect", n_batches, inputs.n_batches)
     return builder.finish(
-        labels=_joined_labels(labels, found_labels, n_batches),
-        settings={"source": "networks", "layers": correspondence},
+        labels=inputs.labels(),
+        settings=_settings(updates.layers, precision),
         moments=None if sums is None else sums.moments(),
         factors=None if sums is None else sums.factors(),
     )
 
 
-def _check_networks(networks: Any) -> None:
-    if not isinstance(networks, Mapping) or not networks:
-        raise TypeError(f"`networks` must map names to networks, got {type(networks).__name__}")
-    for name, network in networks.items():
-        if not isinstance(network, nn.Module):
-            raise TypeError(
-                f"`networks[{name!r}]` must be a torch Module, got {type(network).__name__}"
-            )
+def _settings(
+    layers: Mapping[str, Mapping[str, LayerChoice]], precision: str | None
+) -> dict[str, Any]:
+    modules = {
+        layer: {name: str(choice) for name, choice in choices.items()}
+        for layer, choices in layers.items()
+    }
+    settings: dict[str, Any] = {"source": "networks", "layers": modules}
+    return settings if precision is None else {**settings, "precision": precision}
 
 
-def _as_loader(loader: Any) -> Iterable[Any]:
-    if isinstance(loader, (np.ndarray, torch.Tensor)):
-        return batches(loader)
-    if isinstance(loader, Iterable) and not isinstance(loader, (str, bytes, Mapping)):
-        return loader
-    raise TypeError(
-        "`loader` must be an array, a tensor or an iterable of batches, "
-        f"got {type(loader).__name__}"
-    )
-
-
-def _split_batch(batch: Any) -> tuple[torch.Tensor | NDArray[Any], NDArray[Any] | None]:
-    """Return images and labels of one batch."""
-    batch_labels = None
-    if isinstance(batch, (tuple, list)) and len(batch) > 0:
-        batch_labels = np.asarray(batch[1]) if len(batch) > 1 else None
-        batch = batch[0]
-    if not isinstance(batch, (np.ndarray, torch.Tensor)) or batch.ndim == 0:
-        raise TypeError(
-            f"`loader` must yield images or (images, labels, ...), got {type(batch).__name__}"
-        )
-    if batch_labels is not None:
-        check_labels(batch_labels, len(batch))
-    return batch, batch_labels
-
-
-@torch.inference_mode()
-def _forward(
+def _runs(
     networks: Mapping[str, nn.Module],
-    recorders: Mapping[str, LayerOutputs],
-    images: torch.Tensor | NDArray[Any],
-    device: str | torch.device,
-) -> dict[str, dict[str, LayerOutput]]:
-    """Return the outputs of every network's chosen modules."""
-    given = torch.tensor(images) if isinstance(images, np.ndarray) else images
-    given = given.to(device)
-    outputs = {}
-    for name, network in networks.items():
-        own = given
-        if isinstance(images, np.ndarray) and given.is_floating_point():
-            own = given.to(float_dtype(network))
-        network(own)
-        outputs[name] = recorders[name].take(len(images))
-    return outputs
-
-
-def float_dtype(network: nn.Module) -> torch.dtype:
-    """Return the precision that arrays, which have no torch dtype of their own, are given."""
-    for parameter in network.parameters():
-        if parameter.is_floating_point():
-            return parameter.dtype
-    return torch.get_default_dtype()
-
-
-def _update(
-    builder: StatisticsBuilder,
-    sums: DeviceSums | None,
-    correspondence: Mapping[str, Mapping[str, str]],
-    outputs: Mapping[str, Mapping[str, LayerOutput]],
-) -> None:
-    for layer, modules in correspondence.items():
-        chosen = {network: outputs[network][module] for network, module in modules.items()}
-        images = {network: output.array for network, output in chosen.items()}
-        positions = {network: positions_view(array) for network, array in images.items()}
-        builder.update(layer, positions, images)
-        if sums is not None:  # the builder has checked the values
-            sums.take(layer, [output.tensor for output in chosen.values()])
-
-
-def _joined_labels(labels: Any, found: list[NDArray[Any]], n_batches: int) -> Any:
-    if labels is False or (labels is True and not found):
-        return None
-    if labels is not True:
-        return labels
-    if len(found) != n_batches:
-        raise ValueError(
-            f"`loader` must yield labels with every batch or none, got {len(found)} of {n_batches}"
-        )
-    return np.concatenate(found)
+    layers: Mapping[str, Mapping[str, LayerChoice]],
+    **how: Any,
+) -> dict[str, NetworkRun]:
+    return {
+        name: NetworkRun(name, network, [choices[name] for choices in layers.values()], **how)
+        for name, network in networks.items()
+    }
 
 
 @contextmanager
-def evaluating(networks: Mapping[str, nn.Module], device: str | torch.device) -> Iterator[None]:
-    """Put networks on a device and into evaluation mode; undo both at the end."""
+def _ready(
+    networks: Mapping[str, nn.Module], runs: Mapping[str, NetworkRun], at_once: int | None
+) -> Iterator[None]:
+    """Have networks in evaluation mode and their layers recorded inside the block."""
     with ExitStack() as stack:
-        for network in networks.values():
-            for module in network.modules():
-                stack.callback(setattr, module, "training", module.training)
-            network.eval()
-            tensors = [*network.parameters(), *network.buffers()]
-            if tensors and tensors[0].device != torch.device(device):
-                stack.callback(network.to, tensors[0].device)
-                network.to(device)
+        stack.enter_context(in_evaluation_mode(networks))
+        for run in runs.values():
+            # A batch's statistics are taken before the next batch runs, unless networks take turns.
+            run.recorder.reuses_memory = at_once is None
+            stack.enter_context(run.recorder.recording())
         yield
+
+
+class _Updates:
+    """Brings the outputs of batches into the statistics, several layers at a time."""
+
+    def __init__(
+        self,
+        builder: StatisticsBuilder,
+        sums: DeviceSums | None,
+        layers: Mapping[str, Mapping[str, LayerChoice]],
+    ) -> None:
+        self._builder, self._sums = builder, sums
+        self.layers = layers
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> _Updates:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def take(self, outputs: Mapping[str, Outputs]) -> None:
+        """Take in one batch: what the layers of each network put out."""
+        if self._pool is None:  # the first batch tells how often modules run, and fixes the order
+            self.layers = with_runs(
+                self.layers, {name: n_runs(found) for name, found in outputs.items()}
+            )
+            for layer in self.layers:
+                self._take_positions(layer, outputs)
+                self._take_images(layer, outputs)
+            self._pool = ThreadPoolExecutor(max_workers=_validate.available_processors())
+        else:
+            tasks = [self._pool.submit(self._take_positions, x, outputs) for x in self.layers]
+            tasks += [self._pool.submit(self._take_images, x, outputs) for x in self.layers]
+            wait(tasks)
+            for task in tasks:
+                task.result()
+        if self._sums is not None:  # the builder has checked the values
+            for layer, choices in self.layers.items():
+                chosen = [outputs[name][choice] for name, choice in choices.items()]
+                self._sums.take(layer, [output.positions for output in chosen])
+
+    def _take_positions(self, layer: str, outputs: Mapping[str, Outputs]) -> None:
+        choices = self.layers[layer].items()
+        chosen = {name: outputs[name][choice].positions for name, choice in choices}
+        self._builder.update_positions(
+            layer, {name: rows.cpu().numpy() for name, rows in chosen.items()}
+        )
+
+    def _take_images(self, layer: str, outputs: Mapping[str, Outputs]) -> None:
+        choices = self.layers[layer].items()
+        self._builder.update_images(
+            layer, {name: outputs[name][choice].images for name, choice in choices}
+        )

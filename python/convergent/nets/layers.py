@@ -1,26 +1,48 @@
-"""Which modules of several networks are compared with each other, and what they put out."""
+"""Which modules of several networks are compared with each other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+import re
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from convergent import _validate
-
 Layers = str | Sequence[str] | Sequence[Sequence[str]] | Mapping[str, Sequence[str]]
+
+EVERY_RUN = "*"
+_SELECTION = re.compile(r"(?P<module>[^:@]*)(?P<items>(?::[^:@]+)*)(?:@(?P<run>[1-9]\d*|\*))?")
+
+
+class LayerChoice(NamedTuple):
+    """What is recorded of a module: which part of its output, and of which run."""
+
+    module: str
+    """The module's name; "" is the network itself."""
+    items: tuple[str, ...] = ()
+    """Numbers, keys or names of fields that lead to the tensor."""
+    run: str = ""
+    """Number of the run in one forward pass, "*" for every one, "" for the only one."""
+
+    @classmethod
+    def read(cls, text: str) -> LayerChoice | None:
+        """Return what ``"module:item:item@run"`` asks for; None if it is no such text."""
+        found = _SELECTION.fullmatch(text)
+        if found is None:
+            return None
+        items = tuple(item for item in found["items"].split(":") if item)
+        return cls(found["module"], items, found["run"] or "")
+
+    def __str__(self) -> str:
+        items = "".join(f":{item}" for item in self.items)
+        return f"{self.module}{items}" + (f"@{self.run}" if self.run else "")
 
 
 def corresponding_layers(
     networks: Mapping[str, nn.Module], layers: Layers
-) -> dict[str, dict[str, str]]:
-    """Return, for each layer by name, the module that stands for it in each network.
+) -> dict[str, dict[str, LayerChoice]]:
+    """Return, for each layer by name, what stands for it in each network.
 
     A layer that is named twice counts once.
 
@@ -29,8 +51,8 @@ def corresponding_layers(
     networks : mapping from name to Module
         The networks.
     layers : str, or list of str, or list of lists of str, or mapping from network to list of str
-        Names of modules or patterns (``*`` also matches dots); for all networks, or a list for
-        each.
+        Names of modules or patterns (``*`` also matches dots), each with items and a run if need
+        be (``"module:item@run"``); for all networks, or a list for each.
 
     Raises
     ------
@@ -39,18 +61,60 @@ def corresponding_layers(
         lists differ in length.
     """
     found = {
-        name: _matching_modules(name, networks[name], patterns)
+        name: _matching_choices(name, networks[name], patterns)
         for name, patterns in _patterns_by_network(list(networks), layers).items()
     }
-    counts = {name: len(modules) for name, modules in found.items()}
+    counts = {name: len(choices) for name, choices in found.items()}
     if len(set(counts.values())) > 1:
         raise ValueError(f"`layers` must be as many in every network, got {counts}")
-    result: dict[str, dict[str, str]] = {}
-    for modules in zip(*found.values()):
-        layer = modules[0] if len(set(modules)) == 1 else " | ".join(modules)
-        result[layer] = dict(zip(found, modules))
+    result = _by_layer([dict(zip(found, choices)) for choices in zip(*found.values())])
     if not result:
         raise ValueError("`layers` must name at least one layer, got none")
+    return result
+
+
+def with_runs(
+    layers: Mapping[str, Mapping[str, LayerChoice]],
+    n_runs: Mapping[str, Mapping[LayerChoice, int]],
+) -> dict[str, dict[str, LayerChoice]]:
+    """Return the layers with one for every run where every run is asked for.
+
+    Parameters
+    ----------
+    layers : mapping from layer to mapping from network to LayerChoice
+        The layers.
+    n_runs : mapping from network to mapping from LayerChoice to int
+        How often the modules ran.
+
+    Raises
+    ------
+    ValueError
+        If the modules of a layer did not run equally often.
+    """
+    expanded: list[dict[str, LayerChoice]] = []
+    for layer, choices in layers.items():
+        counts = {
+            network: n_runs[network][choice]
+            for network, choice in choices.items()
+            if choice.run == EVERY_RUN
+        }
+        if len(set(counts.values())) > 1:
+            raise ValueError(f"layer {layer!r} must run as often in every network, got {counts}")
+        for run in range(1, 1 + max(counts.values(), default=1)):
+            expanded.append(
+                {
+                    network: choice._replace(run=str(run)) if network in counts else choice
+                    for network, choice in choices.items()
+                }
+            )
+    return _by_layer(expanded)
+
+
+def _by_layer(rows: Sequence[dict[str, LayerChoice]]) -> dict[str, dict[str, LayerChoice]]:
+    result: dict[str, dict[str, LayerChoice]] = {}
+    for row in rows:
+        names = [str(choice) for choice in row.values()]
+        result[names[0] if len(set(names)) == 1 else " | ".join(names)] = row
     return result
 
 
@@ -75,120 +139,28 @@ def _patterns_by_network(networks: list[str], layers: Layers) -> dict[str, list[
     return {name: list(patterns) for name, patterns in zip(networks, layers)}
 
 
-def _matching_modules(network: str, module: nn.Module, patterns: Sequence[str]) -> list[str]:
-    """Return the names that the patterns stand for, those of one pattern in the network's order."""
+def _matching_choices(
+    network: str, module: nn.Module, patterns: Sequence[str]
+) -> list[LayerChoice]:
+    """Return what the patterns stand for, the modules of one pattern in the network's order."""
     available = [name for name, _ in module.named_modules(remove_duplicate=False) if name]
-    found: list[str] = []
+    found: list[LayerChoice] = []
     for pattern in patterns:
-        matches = [name for name in available if fnmatchcase(name, pattern)]
-        if pattern in available:
-            found.append(pattern)
-        elif matches:
-            found.extend(name for name in matches if name not in found)
-        else:
+        asked = _asked(pattern, available)
+        if asked is not None and (asked.module == "" or asked.module in available):
+            found.append(asked)
+            continue
+        matches = [name for name in available if asked and fnmatchcase(name, asked.module)]
+        if asked is None or not matches:
             raise ValueError(
                 f"network {network!r} has no module {pattern!r}; it has {', '.join(available)}"
             )
+        choices = [asked._replace(module=name) for name in matches]
+        found.extend(choice for choice in choices if choice not in found)
     return found
 
 
-class LayerOutput(NamedTuple):
-    """What a module put out, first axis images."""
-
-    array: NDArray[Any]
-    """On the host."""
-    tensor: torch.Tensor
-    """Where it was recorded: on the network's device, or the memory of `array`."""
-
-
-class LayerOutputs:
-    """What the chosen modules of one network put out in its last forward pass.
-
-    Parameters
-    ----------
-    network : str
-        The network's name.
-    modules : sequence of str
-        The modules' names.
-    on_device : bool
-        Whether the tensors stay on the network's device until they are taken; otherwise they go to
-        the host at once, which keeps the device's memory free.
-    """
-
-    def __init__(self, network: str, modules: Sequence[str], on_device: bool) -> None:
-        self._network = network
-        self._on_device = on_device
-        self._outputs: dict[str, list[Any]] = {module: [] for module in modules}
-
-    def hook(self, name: str) -> Any:
-        """Return a forward hook that keeps a copy: later modules may work in place."""
-
-        def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            tensor = first_tensor(output)
-            if tensor is not None:
-                tensor = tensor.detach()
-                if tensor.dtype in (torch.float16, torch.bfloat16):
-                    tensor = tensor.to(torch.float32)
-                tensor = tensor.clone() if self._on_device else tensor.to("cpu", copy=True)
-            self._outputs[name].append(tensor)
-
-        return keep
-
-    def take(self, n_images: int) -> dict[str, LayerOutput]:
-        """Return the outputs by module and forget them."""
-        taken = {}
-        for module, outputs in self._outputs.items():
-            name = f"layer {module!r} of network {self._network!r}"
-            if not outputs:
-                raise ValueError(f"{name} did not run in the forward pass")
-            if len(outputs) > 1:
-                raise ValueError(
-                    f"{name} ran {len(outputs)} times in one forward pass; "
-                    "choose a module that runs once"
-                )
-            if outputs[0] is None:
-                raise ValueError(f"{name} must put out a tensor, got none")
-            array = _validate.image_array(np.asarray(outputs[0].cpu()), f"output of {name}")
-            if len(array) != n_images:
-                raise ValueError(
-                    f"{name} must put out one row for each of {n_images} images, got {len(array)}"
-                )
-            taken[module] = LayerOutput(array, outputs[0])
-            outputs.clear()
-        return taken
-
-
-@contextmanager
-def recording(
-    networks: Mapping[str, nn.Module],
-    layers: Mapping[str, Mapping[str, str]],
-    *,
-    on_device: bool = False,
-) -> Iterator[dict[str, LayerOutputs]]:
-    """Record the modules of every network inside the block; hooks are removed at its end."""
-    with ExitStack() as stack:
-        recorders = {}
-        for name, network in networks.items():
-            chosen = list(dict.fromkeys(modules[name] for modules in layers.values()))
-            recorders[name] = LayerOutputs(name, chosen, on_device)
-            by_name = dict(network.named_modules(remove_duplicate=False))
-            for module in chosen:
-                handle = by_name[module].register_forward_hook(recorders[name].hook(module))
-                stack.callback(handle.remove)
-        yield recorders
-
-
-def first_tensor(output: Any) -> torch.Tensor | None:
-    """Return the first tensor of an output, which may be nested in tuples, lists and mappings."""
-    if isinstance(output, torch.Tensor):
-        return output
-    values: Sequence[Any] = ()
-    if isinstance(output, Mapping):
-        values = list(output.values())
-    elif isinstance(output, (tuple, list)):
-        values = output
-    for value in values:
-        tensor = first_tensor(value)
-        if tensor is not None:
-            return tensor
-    return None
+def _asked(pattern: str, available: Sequence[str]) -> LayerChoice | None:
+    if pattern in available:  # a name may hold any character
+        return LayerChoice(pattern)
+    return LayerChoice.read(pattern) if pattern else None

@@ -12,8 +12,9 @@ from torch import nn
 
 from convergent import _validate
 from convergent.nets.deconvolution import deconvolve as deconvolve_neurons
-from convergent.nets.extraction import evaluating, float_dtype
-from convergent.nets.layers import recording
+from convergent.nets.inputs import Batch, float_dtype
+from convergent.nets.layers import LayerChoice
+from convergent.nets.network_runs import NetworkRun, evaluating
 from convergent.nets.receptive_field import receptive_field
 from convergent.statistics import Statistics, TopExamples, UnitPatches
 
@@ -235,13 +236,10 @@ def _refuse_other_images(
     """Run the image of the largest response through the network, and compare."""
     unit = int(top.values[:, 0].argmax())
     image, expected = int(top.images[unit, 0]), float(top.values[unit, 0])
-    with (
-        evaluating({"": network}, "cpu"),
-        recording({"": network}, {module: {"": module}}) as recorders,
-        torch.inference_mode(),
-    ):
-        network(inputs[image : image + 1].cpu())
-        output = recorders[""].take(1)[module].array
+    choice, host = LayerChoice(module), torch.device("cpu")
+    run = NetworkRun("", network, [choice], unit_axis=1, device=host, kept_on=host)
+    with evaluating({"": network}, host), run.recorder.recording():
+        output = run.outputs(Batch(inputs[image : image + 1].cpu()))[choice].images
     found = float(output[0, unit].max())
     if abs(found - expected) > _TOLERANCE * max(abs(expected), abs(found)):
         raise ValueError(

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from convergent import _validate
-from convergent.nets.extraction import evaluating
-from convergent.nets.layers import first_tensor
+from convergent.nets.network_runs import evaluating
+from convergent.nets.outputs import first_tensor
 
 _LARGEST_CANVAS = 1024
 _BATCH = 16

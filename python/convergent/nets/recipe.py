@@ -13,11 +13,12 @@ from torch import nn
 
 from convergent import _storage
 from convergent.nets.datasets import ImageDataset
+from convergent.nets.settings import ADDED
 
 FORMAT = "convergent.recipe/1"
 FILE = "recipe.json"
 CUSTOM = "custom"
-_NOT_COMPARED = ("torch",)
+_NOT_COMPARED = ("torch", "device", "recipe", "ensemble")
 
 
 def make_recipe(
@@ -57,8 +58,9 @@ def settle_recipe(folder: Path, recipe: Mapping[str, Any]) -> None:
         _storage.write_json(path, recipe)
         return
     found = read_recipe(folder)
+    before = json.loads(json.dumps(ADDED))  # of folders that were made without these settings
     for name in {**recipe, **found}:
-        ours, theirs = recipe.get(name), found.get(name)
+        ours, theirs = recipe.get(name), found.get(name, before.get(name))
         if name not in _NOT_COMPARED and ours != theirs:
             raise ValueError(
                 f"{folder} was made with `{name}` {_brief(theirs)}, got {_brief(ours)}; "

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,15 @@ from torch import nn
 from convergent import _validate
 from convergent.nets.checkpoints import load_weights
 from convergent.nets.datasets import ImageDataset
+from convergent.nets.ensemble import pays, reason_against, train_runs
+from convergent.nets.epoch_report import Listeners, OnEpoch, Progress
+from convergent.nets.model_source import ModelSource
 from convergent.nets.models import build_model
-from convergent.nets.recipe import CUSTOM, make_recipe, read_recipe, settle_recipe
-from convergent.nets.seed_run import Progress, SeedRun, seeded
+from convergent.nets.precision import reproducible
+from convergent.nets.recipe import CUSTOM, read_recipe, settle_recipe
+from convergent.nets.seed_folder import SeedFolder
+from convergent.nets.seed_run import DeviceImages, SeedRun, seeded
+from convergent.nets.settings import TrainingSettings, make_settings
 
 
 def train(
@@ -26,23 +31,35 @@ def train(
     *,
     seeds: Iterable[int],
     out: str | os.PathLike[str],
-    epochs: int = 12,
+    recipe: str | None = None,
+    epochs: int | None = None,
     checkpoints: Sequence[int] | None = None,
-    batch_size: int = 64,
-    learning_rate: float = 0.1,
-    momentum: float = 0.9,
-    weight_decay: float = 5e-4,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    momentum: float | None = None,
+    nesterov: bool | None = None,
+    weight_decay: float | None = None,
+    schedule: str | None = None,
+    milestones: Sequence[int] | None = None,
+    factor: float | None = None,
+    augmentation: str | None = None,
+    precision: str = "float32",
+    channels_last: bool | None = None,
+    compile: bool = False,
+    ensemble: bool | None = None,
     model_parameters: Mapping[str, Any] | None = None,
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> list[Path]:
     """Train one network a seed and return their folders, ``out/seed-00`` and so on.
 
     Each folder holds ``epoch-012.safetensors`` for every chosen epoch, ``metrics.csv``,
-    ``recipe.json`` and ``resume.safetensors``. Initial weights, the order of the images and any
-    noise in the network depend on the seed and the epoch only, and the state is written after every
-    epoch. So a run that was killed continues when called again and, on a CPU with the same number
-    of threads, ends in the very bits of an undisturbed one. Seeds that are finished are left alone.
+    ``recipe.json`` and ``resume.safetensors``. Initial weights, the order of the images, what is
+    done to them and any noise in the network depend on the seed and the epoch only, and the state
+    is written after every epoch. So a run that was killed continues when called again and, on a CPU
+    with the same number of threads, ends in the very bits of an undisturbed one. Seeds that are
+    finished are left alone.
 
     Parameters
     ----------
@@ -54,63 +71,126 @@ def train(
         Not negative, all different.
     out : path
         Folder for the seeds' folders; made if need be.
-    epochs : int
-        Passes over the training images.
+    recipe : str or None
+        A name in `RECIPES`: ``"li2016"``, ``"wang2018"``, ``"lu2018"``, ``"lu2018_resnet"``. It
+        fills in what is None below, down to `augmentation`; None stands for ``"default"``.
+    epochs : int or None
+        Passes over the training images (default recipe: 12).
     checkpoints : sequence of int or None
-        Epochs whose weights are kept, 0 being the untrained network; the last epoch always is. None
-        takes `default_checkpoints`.
-    batch_size, learning_rate, momentum, weight_decay : int, float, float, float
-        Of stochastic gradient descent with Nesterov momentum; the rate falls to 0 on a half cosine.
-        An epoch is divided into equal batches of at most `batch_size` images (they may differ by
-        one).
+        Epochs whose weights are kept, 0 being the untrained network; the last epoch always is.
+        Without a recipe that names some, `default_checkpoints`.
+    batch_size, learning_rate, momentum, weight_decay : int, float, float, float, or None
+        Of stochastic gradient descent (default recipe: 64, 0.1, 0.9, 5e-4). An epoch is divided
+        into equal batches of at most `batch_size` images (they may differ by one).
+    nesterov : bool or None
+        Whether momentum is Nesterov's (default recipe: True).
+    schedule : {"cosine", "steps", "one_cycle", "constant"} or None
+        How the learning rate goes: to 0 on a half cosine (default recipe); times `factor` after
+        each of the `milestones`; up from a 25th in a straight line for 30 % of the steps, then to 0
+        on a half cosine; not at all.
+    milestones : sequence of int or None
+        Ascending epochs after which ``"steps"`` lowers the rate. None takes the recipe's, moved in
+        proportion to `epochs`; where it has none, one half and three quarters of `epochs`.
+    factor : float or None
+        In (0, 1); 0.1 in every recipe.
+    augmentation : {"none", "crop", "crop_flip"} or None
+        What is done to training images, on the device: a random crop of the same size after padding
+        with four rows and columns of 0 on each side; half of the images mirrored as well.
+    precision : {"float32", "bfloat16", "float16"}
+        Of products and convolutions in training; weights stay as they are, and tests are run in
+        float32. float16 scales the loss so that small gradients do not vanish.
+    channels_last : bool or None
+        Whether images and weights lie in memory with the channels last. None says so for networks
+        with convolutions in half precision.
+    compile : bool
+        Whether networks go through ``torch.compile``, which takes up to a minute before the first
+        step.
+    ensemble : bool or None
+        Whether networks are trained together, as one computation with an axis of networks. None
+        does so for several small networks on a GPU where torch can; files are the same, and either
+        way goes on from what the other left. See Notes.
     model_parameters : mapping or None
         Parameters of a named model beyond those that the data set determines.
     device : str or torch.device
         Where to train.
     progress : callable or None
         Called as ``progress(description, done, total)`` after each epoch.
+    on_epoch : callable or None
+        Called with an `EpochReport` after each epoch's files are written, epoch 0 included.
+
+    Returns
+    -------
+    list of Path
+        The seeds' folders.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or differs from what a folder was made with; or if a file in a
-        folder is truncated or foreign. The message names the setting or the file.
+        If a setting is out of range, or differs from what a folder was made with; if a file in a
+        folder is missing, truncated or foreign; or if `ensemble` is True and these networks cannot
+        be trained together. The message names the setting or the file.
     RuntimeError
-        If the loss became infinite or NaN.
+        If the loss became infinite or NaN, or torch could not compile the network.
+
+    Notes
+    -----
+    Everything but `ensemble`, `device` and the recipe's name must be the same when a run goes on;
+    ``recipe.json`` holds it. The last bits depend on torch's version, the device, the number of
+    threads, and on which networks were trained together. On a GPU, algorithms are asked for that
+    give the same bits every time; operations that have none warn, and another kind of GPU gives
+    other bits.
+
+    Networks trained together have their own order of images, crops, initial weights and running
+    means, and differ from those trained one by one by rounding only: in float64 by 1e-12 after a
+    few dozen steps, in float32 by 1e-5, which grows as the rounding of any other order of additions
+    does. Networks that draw random numbers, as dropout does, are trained one after the other.
 
     References
     ----------
-    Lu et al. (2018), Section 4.
+    Li et al. (2016), Section 2; Wang et al. (2018), Section 5; Lu et al. (2018), Figure 3.
     """
-    settings = _settings(epochs, checkpoints, batch_size, learning_rate, momentum, weight_decay)
+    settings = make_settings(
+        recipe,
+        {
+            "epochs": epochs,
+            "checkpoints": checkpoints,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "weight_decay": weight_decay,
+            "schedule": schedule,
+            "milestones": milestones,
+            "factor": factor,
+            "augmentation": augmentation,
+            "precision": precision,
+            "compile": compile,
+        },
+    )
+    for name, value in (("channels_last", channels_last), ("ensemble", ensemble)):
+        if value is not None:
+            _validate.flag(value, name)
     if not isinstance(dataset, ImageDataset):
         raise TypeError(f"`dataset` must be an ImageDataset, got {type(dataset).__name__}")
     numbers = [_validate.integer(seed, "seeds", low=0, high=2**32 - 1) for seed in seeds]
     if not numbers or len(set(numbers)) != len(numbers):
         raise ValueError(f"`seeds` must be different numbers, at least one, got {numbers}")
-    name, parameters, factory = _model_source(model, model_parameters, dataset)
-    folders = []
-    for seed in numbers:
-        with seeded(seed, device):
-            network = factory()
-        if not isinstance(network, nn.Module):
-            raise TypeError(f"`model` must return a torch Module, got {type(network).__name__}")
-        folder = Path(out) / f"seed-{seed:02d}"
-        folder.mkdir(parents=True, exist_ok=True)
-        settle_recipe(
-            folder, make_recipe(name, parameters, network, dataset, {"seed": seed, **settings})
-        )
-        SeedRun(folder, seed, network, dataset, settings, device).run(progress)
-        folders.append(folder)
-    return folders
+    source = ModelSource.of(model, model_parameters, dataset)
+    place, listeners = torch.device(device), Listeners(progress, on_epoch)
+    with reproducible(place):
+        first = source.network(numbers[0], place)
+        settings = settings.for_network(first, channels_last)
+        together = _together(ensemble, first, dataset, settings, place, len(numbers))
+        about = {"recipe": recipe or "default", "device": place.type, "ensemble": together}
+        runs = _prepared(Path(out), numbers, first, source, dataset, settings, place, about)
+        for group in [list(runs)] if together else ([run] for run in runs):
+            train_runs(group, listeners)
+    return [seed_folder(out, seed) for seed in numbers]
 
 
-def default_checkpoints(epochs: int) -> tuple[int, ...]:
-    """Return epochs to keep, ever further apart: 0, 1, 2, 3, 4, 6, 9, 14, ... and the last."""
-    chosen = [0, 1]
-    while chosen[-1] < epochs:
-        chosen.append(max(chosen[-1] + 1, round(1.5 * chosen[-1])))
-    return (*(epoch for epoch in chosen if epoch < epochs), epochs)
+def seed_folder(out: str | os.PathLike[str], seed: int) -> Path:
+    """Return the folder of a seed below `out`."""
+    return Path(out) / f"seed-{seed:02d}"
 
 
 def checkpoint_paths(folder: str | os.PathLike[str]) -> dict[int, Path]:
@@ -162,59 +242,42 @@ def load_network(
     return network.eval()
 
 
-def _settings(
-    epochs: int,
-    checkpoints: Sequence[int] | None,
-    batch_size: int,
-    learning_rate: float,
-    momentum: float,
-    weight_decay: float,
-) -> dict[str, Any]:
-    """Return the checked settings, as the recipe keeps them."""
-    epochs = _validate.integer(epochs, "epochs", low=1)
-    if checkpoints is None:
-        checkpoints = default_checkpoints(epochs)
-    chosen = {_validate.integer(epoch, "checkpoints", low=0, high=epochs) for epoch in checkpoints}
-    rate = _validate.real(learning_rate, "learning_rate")
-    if rate <= 0.0:
-        raise ValueError(f"`learning_rate` must be positive, got {rate}")
-    inertia, decay = (
-        _validate.real(momentum, "momentum"),
-        _validate.real(weight_decay, "weight_decay"),
-    )
-    if not 0.0 < inertia < 1.0:
-        raise ValueError(f"`momentum` must lie in (0, 1), got {inertia}")
-    if decay < 0.0:
-        raise ValueError(f"`weight_decay` must not be negative, got {decay}")
-    return {
-        "epochs": epochs,
-        "checkpoints": sorted(chosen | {epochs}),
-        "batch_size": _validate.integer(batch_size, "batch_size", low=1),
-        "learning_rate": rate,
-        "momentum": inertia,
-        "weight_decay": decay,
-    }
-
-
-def _model_source(
-    model: str | Callable[[], nn.Module],
-    model_parameters: Mapping[str, Any] | None,
+def _together(
+    ensemble: bool | None,
+    network: nn.Module,
     dataset: ImageDataset,
-) -> tuple[str, dict[str, Any] | None, Callable[[], nn.Module]]:
-    """Return the model's name, the parameters to build it with, and a function that builds it."""
-    if isinstance(model, str):
-        _, channels, height, width = dataset.train_images.shape
-        if height != width:
-            raise ValueError(f"a named model takes square images, got {height} x {width}")
-        parameters = {
-            "in_channels": channels,
-            "image_size": height,
-            "n_classes": len(dataset.class_names),
-            **(model_parameters or {}),
-        }
-        return model, parameters, partial(build_model, model, **parameters)
-    if not callable(model):
-        raise TypeError(f"`model` must be a name or a function, got {type(model).__name__}")
-    if model_parameters is not None:
-        raise ValueError("`model_parameters` must be None where `model` is a function")
-    return CUSTOM, None, model
+    settings: TrainingSettings,
+    device: torch.device,
+    n_networks: int,
+) -> bool:
+    """Return whether to train the networks at once; refuse where that was asked for in vain."""
+    if ensemble is False or (ensemble is None and not pays(network, n_networks, device)):
+        return False
+    image = torch.tensor(dataset.train_images[0], device=device)
+    reason = reason_against(network.to(device), image, settings)
+    if reason is not None and ensemble:
+        raise ValueError(f"`ensemble` must be False or None for these networks: {reason}")
+    return reason is None
+
+
+def _prepared(
+    out: Path,
+    seeds: Sequence[int],
+    first: nn.Module,
+    source: ModelSource,
+    dataset: ImageDataset,
+    settings: TrainingSettings,
+    device: torch.device,
+    about: Mapping[str, Any],
+) -> Iterator[SeedRun]:
+    """Yield each seed's run, made when its turn comes, with its folder and recipe in place."""
+    images = DeviceImages(dataset, device)
+    for seed in seeds:
+        network = first if seed == seeds[0] else source.network(seed, device)
+        path = seed_folder(out, seed)
+        path.mkdir(parents=True, exist_ok=True)
+        settle_recipe(
+            path, source.recipe(network, dataset, {"seed": seed, **settings.as_json(), **about})
+        )
+        folder = SeedFolder(path, seed, settings.epochs, settings.checkpoints)
+        yield SeedRun(folder, seed, network, images, settings)

@@ -9,6 +9,8 @@ import numpy as np
 
 from convergent import _validate
 
+LARGEST = 1e140  # squares and their sums stay finite
+
 
 def widths_of(widths: Sequence[int]) -> tuple[int, ...]:
     """Return checked numbers of units, one a network."""
@@ -28,6 +30,13 @@ def batch_of(batch: Sequence[Any], widths: tuple[int, ...]) -> list[_validate.Fl
         if matrix.shape[1] != width:
             raise ValueError(f"`batch[{i}]` must have {width} units, got {matrix.shape[1]}")
     return matrices
+
+
+def refuse_too_large(batch: Sequence[_validate.Floats]) -> None:
+    """Refuse numbers whose squares would overflow."""
+    for i, matrix in enumerate(batch):
+        if matrix.dtype == np.float64 and max(matrix.max(), -matrix.min()) > LARGEST:
+            raise ValueError(f"`batch[{i}]` must be below {LARGEST:g} in magnitude")
 
 
 def refuse_unlike(ours: Any, other: Any) -> None:

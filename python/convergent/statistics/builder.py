@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from convergent import _validate
 from convergent.statistics.collected import Statistics, check_labels
 from convergent.statistics.factor import Factor
+from convergent.statistics.image_rows import ImageRows
+from convergent.statistics.joint_sums import JointSums
 from convergent.statistics.layer_statistics import LayerStatistics
 from convergent.statistics.moments import Moments
 from convergent.statistics.row_sample import RowSample
@@ -41,6 +43,12 @@ class StatisticsBuilder:
         For the sample and the choice of units.
     n_top : int
         How many images that each unit responds to most are kept, whatever the views; 0 for none.
+    n_threads : int, optional
+        For one layer; all processors by default. The result does not depend on it.
+
+    Notes
+    -----
+    After its first batch each view of each layer may be updated by another thread.
 
     Examples
     --------
@@ -64,6 +72,7 @@ class StatisticsBuilder:
         max_units: int = 1_000,
         seed: int = 0,
         n_top: int = 0,
+        n_threads: int | None = None,
     ) -> None:
         self._networks = tuple(networks)
         if not self._networks or len(set(self._networks)) != len(self._networks):
@@ -78,6 +87,7 @@ class StatisticsBuilder:
         self._max_units = _validate.integer(max_units, "max_units", low=1)
         self._seed = _validate.integer(seed, "seed", low=0, high=2**63 - 1)
         self._n_top = _validate.integer(n_top, "n_top", low=0)
+        self._n_threads = _validate.thread_count(n_threads)
         self._positions: dict[str, _PositionsStream] = {}
         self._images: dict[str, _ImagesStream] = {}
         self._top: dict[str, list[TopExamples]] = {}
@@ -105,27 +115,35 @@ class StatisticsBuilder:
         ValueError
             If a network is missing, shapes do not fit, or a value is NaN or infinite.
         """
-        if "positions" in self._views:
-            matrices = [
-                _validate.activations(value, name, min_examples=1)
-                for value, name in self._named(positions, "positions", layer)
-            ]
-            _refuse_unpaired([len(matrix) for matrix in matrices], "positions", layer)
-            if layer not in self._positions:
-                widths = [matrix.shape[1] for matrix in matrices]
-                self._positions[layer] = _PositionsStream(
-                    layer, widths, self._moments, self._factor, self._n_rows, self._seed
-                )
-            self._positions[layer].update(matrices)
-        if "images" in self._views or self._n_top:
-            arrays = [
-                _validate.image_array(value, name)
-                for value, name in self._named(images, "images", layer)
-            ]
-            _refuse_unpaired([len(array) for array in arrays], "images", layer)
-            self._update_images(layer, arrays)
+        self.update_positions(layer, positions)
+        self.update_images(layer, images)
 
-    def _update_images(self, layer: str, arrays: list[NDArray[Any]]) -> None:
+    def update_positions(self, layer: str, positions: Mapping[str, Any] | None) -> None:
+        """Add one batch of one layer to what is kept of the positions view."""
+        if "positions" not in self._views:
+            return
+        matrices = [
+            _validate.activations(value, name, min_examples=1)
+            for value, name in self._named(positions, "positions", layer)
+        ]
+        _refuse_unpaired([len(matrix) for matrix in matrices], "positions", layer)
+        if layer not in self._positions:
+            widths = [matrix.shape[1] for matrix in matrices]
+            sample = RowSample(self._n_rows, widths, self._seed)
+            self._positions[layer] = _PositionsStream(
+                layer, widths, self._moments, self._factor, sample, self._n_threads
+            )
+        self._positions[layer].update(matrices)
+
+    def update_images(self, layer: str, images: Mapping[str, Any] | None) -> None:
+        """Add one batch of one layer to what is kept of the images view, and to the top images."""
+        if "images" not in self._views and not self._n_top:
+            return
+        arrays = [
+            _validate.image_array(value, name)
+            for value, name in self._named(images, "images", layer)
+        ]
+        _refuse_unpaired([len(array) for array in arrays], "images", layer)
         if "images" in self._views:
             if layer not in self._images:
                 self._images[layer] = _ImagesStream(layer, arrays, self._max_units, self._seed)
@@ -227,6 +245,8 @@ class StatisticsBuilder:
         factors: Mapping[str, Factor] | None,
     ) -> LayerStatistics:
         positions, images = self._positions.get(name), self._images.get(name)
+        if positions:
+            positions.settle()
         return LayerStatistics(
             name,
             self._networks,
@@ -249,24 +269,33 @@ class _PositionsStream:
         widths: Sequence[int],
         moments: bool,
         factor: bool,
-        n_rows: int,
-        seed: int,
+        sample: RowSample,
+        n_threads: int | None,
     ) -> None:
         self._layer = layer
         self.widths = tuple(widths)
         self.n_examples = 0
-        self.moments = Moments(widths) if moments else None
-        self.factor = Factor(widths) if factor else None
-        self.sample = RowSample(n_rows, widths, seed)
+        self._joint = JointSums(widths, n_threads=n_threads) if moments and factor else None
+        self.moments = Moments(widths, n_threads=n_threads) if moments else None
+        self.factor = Factor(widths, n_threads=n_threads) if factor else None
+        if self._joint is not None:
+            self.moments, self.factor = self._joint.moments, self._joint.factor
+        self.sample = sample
 
     def update(self, matrices: list[_validate.Floats]) -> None:
-        _refuse_other_widths(self.widths, matrices, self._layer)
-        if self.moments is not None:
+        _refuse_other_widths(self.widths, [m.shape[1] for m in matrices], self._layer)
+        if self._joint is not None:
+            self._joint.update_checked(matrices)
+        elif self.moments is not None:
             self.moments.update_checked(matrices)
+        elif self.factor is not None:
+            self.factor.take(matrices)
         self.sample.update_checked(matrices)
-        if self.factor is not None:
-            self.factor.update(matrices)
         self.n_examples += len(matrices[0])
+
+    def settle(self) -> None:
+        if self._joint is not None:
+            self._joint.settle()
 
 
 class _ImagesStream:
@@ -278,27 +307,33 @@ class _ImagesStream:
         self._layer = layer
         self.widths = tuple(int(np.prod(array.shape[1:])) for array in arrays)
         self.units = [choose_units(width, max_units, seed) for width in self.widths]
-        self._chunks: list[list[NDArray[np.float32]]] = [[] for _ in arrays]
+        self._rows = [ImageRows(units.size) for units in self.units]
         self.n_images = 0
 
     def update(self, arrays: list[NDArray[Any]]) -> None:
-        flat = [array.reshape(len(array), -1) for array in arrays]
-        _refuse_other_widths(self.widths, flat, self._layer)
+        _refuse_other_widths(self.widths, [int(np.prod(a.shape[1:])) for a in arrays], self._layer)
         chosen = []
-        for i, (array, units) in enumerate(zip(flat, self.units)):
+        for i, (array, units) in enumerate(zip(arrays, self.units)):
             with np.errstate(over="ignore"):
-                values = np.ascontiguousarray(array[:, units], dtype=np.float32)
+                values = np.ascontiguousarray(_taken(array, units), dtype=np.float32)
             _validate.refuse_non_finite(values, f"images[{i}] of layer {self._layer!r}")
             chosen.append(values)
-        for chunks, values in zip(self._chunks, chosen):
-            chunks.append(values)
-        self.n_images += len(flat[0])
+        for rows, values in zip(self._rows, chosen):
+            rows.append(values)
+        self.n_images += len(arrays[0])
 
     def joined(self) -> list[NDArray[np.float32]]:
-        """Return one array a network; one network's chunks at a time are held twice."""
-        for chunks in self._chunks:
-            chunks[:] = [np.concatenate(chunks)]
-        return [chunks[0] for chunks in self._chunks]
+        """Return one array a network."""
+        return [rows.joined() for rows in self._rows]
+
+
+def _taken(array: NDArray[Any], units: NDArray[np.int64]) -> NDArray[Any]:
+    """Return some columns of the flattened images, which is no copy if units are last in memory."""
+    if array.ndim == 4 and array.strides[1] == array.itemsize:
+        channels, rows, columns = np.unravel_index(units, array.shape[1:])
+        array = array.transpose(0, 2, 3, 1)
+        units = np.ravel_multi_index((rows, columns, channels), array.shape[1:])
+    return array.reshape(len(array), -1).take(units, axis=1)
 
 
 def choose_units(n_units: int, max_units: int, seed: int) -> NDArray[np.int64]:
@@ -336,9 +371,6 @@ def _refuse_unpaired(counts: list[int], noun: str, layer: str) -> None:
         raise ValueError(f"the networks must have as many {noun} in layer {layer!r}, got {counts}")
 
 
-def _refuse_other_widths(
-    widths: tuple[int, ...], matrices: Sequence[NDArray[Any]], layer: str
-) -> None:
-    found = tuple(matrix.shape[1] for matrix in matrices)
-    if found != widths:
+def _refuse_other_widths(widths: tuple[int, ...], found: Sequence[int], layer: str) -> None:
+    if tuple(found) != widths:
         raise ValueError(f"layer {layer!r} must keep widths {list(widths)}, got {list(found)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -118,9 +118,16 @@ class Factor:
 
     def take(self, matrices: Sequence[Floats]) -> Factor:
         """Take in matrices that have been checked already (finite floats of the right shapes)."""
-        self._stream.take([np.broadcast_to(1.0, (matrices[0].shape[0], 1)), *matrices])
+        self._stream.take(_beside_ones(matrices))
         self.n_examples += matrices[0].shape[0]
         return self
+
+    def take_block(
+        self, matrices: Sequence[Floats], gram_of: Callable[[], NDArray[np.float64]]
+    ) -> None:
+        """Take in checked matrices at once; `gram_of` returns the Gram matrix of ``[1 X_1 ...]``."""
+        self._stream.take_block(_beside_ones(matrices), gram_of)
+        self.n_examples += matrices[0].shape[0]
 
     def merge(self, other: Factor) -> Factor:
         """Take in the examples of another factor of the same widths.
@@ -321,3 +328,7 @@ class Factor:
             _validate.integer(network, f"networks[{i}]", low=0, high=last)
             for i, network in enumerate(networks)
         ]
+
+
+def _beside_ones(matrices: Sequence[Floats]) -> list[Floats]:
+    return [np.broadcast_to(1.0, (matrices[0].shape[0], 1)), *matrices]

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from convergent import _core, _storage, _validate
-from convergent.statistics.batches import batch_of, refuse_unlike, widths_of
+from convergent.statistics.batches import batch_of, refuse_too_large, refuse_unlike, widths_of
 from convergent.statistics.row_blocks import RowBlocks
 
 FORMAT = "convergent.Moments/1"
 _BLOCK_VALUES = 1 << 21
 _BLOCK_ROWS = (1024, 4096)  # at least, at most
-LARGEST = 1e140  # squares and their sums stay finite
 _DEAD_ULPS = 16.0
 
 Float64 = NDArray[np.float64]
@@ -123,12 +122,10 @@ class Moments:
 
     def update_checked(self, batch: Sequence[_validate.Floats]) -> Moments:
         """Add a batch that the caller has checked as `update` would."""
-        for i, matrix in enumerate(batch):
-            if matrix.dtype == np.float64 and max(matrix.max(), -matrix.min()) > LARGEST:
-                raise ValueError(f"`batch[{i}]` must be below {LARGEST:g} in magnitude")
+        refuse_too_large(batch)
         self._refuse_partial()
         for block in self._blocks.take(batch):
-            self._add_block(block)
+            self.add_block(block)
         return self
 
     def merge(self, other: Moments) -> Moments:
@@ -156,22 +153,33 @@ class Moments:
         """Merge the rows of the block that is not full yet into the totals."""
         self._refuse_partial()
         if self._blocks.n_kept:
-            self._add_block(self._blocks.rest())
+            self.add_block(self._blocks.rest())
 
     def _refuse_partial(self) -> None:
         if not self._is_whole:
             raise RuntimeError("the moments lack part of an update that was interrupted")
 
-    def _add_block(self, parts: Sequence[_validate.Floats]) -> None:
-        """Merge the rows of a block, centred by their own means, into the totals."""
+    def add_block(
+        self, parts: Sequence[_validate.Floats], products: Float64 | None = None
+    ) -> Float64:
+        """Merge the checked rows of a block, centred by their own means, into the totals.
+
+        The centred products are also added to the upper triangle of `products`, if given, float64
+        in Fortran order; the means are returned.
+        """
         self._is_whole = False
         kernels, n_threads = _core.kernels, self._n_threads
         means = [np.array(kernels.unit_summary(part, None, n_threads)[2:]) for part in parts]
         standards = [np.concatenate([np.ones_like(mean[:1]), mean]) for mean in means]
-        kernels.add_cross_products(parts, standards, self._products, n_threads)
+        target = self._products if products is None else products
+        kernels.add_cross_products(parts, standards, target, n_threads)
+        if products is not None:
+            self._products += products
+        mean: Float64
         mean, rest = np.concatenate(means, axis=1)
         self._add_means(mean, rest, parts[0].shape[0])
         self._is_whole = True
+        return mean
 
     def _add_means(self, mean: Float64, rest: Float64, n_examples: int) -> None:
         """Merge the means of other examples, whose centred products have been added already."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from convergent import _core
 from convergent._validate import Floats
-from convergent.statistics.cholesky import scaled_cholesky
+from convergent.statistics.cholesky import Matrix, scaled_cholesky
 
 _ROWS_PER_COLUMN = 2  # of a block, at least
 _MIN_BLOCK_ROWS = 4096
@@ -44,7 +44,7 @@ class TriangleStream:
             stop = min(n_rows, start + self._block_rows - self._n_pending)
             block = [part[start:stop] for part in parts]
             if stop - start == self._block_rows:
-                self._take_block(block)
+                self.take_block(block)
             else:
                 self._keep(block)
             start = stop
@@ -56,7 +56,7 @@ class TriangleStream:
             rows = self._pending[: self._n_pending]
             self._n_pending = 0
             if len(rows) >= _ROWS_PER_COLUMN * rows.shape[1]:
-                self._take_block([rows])
+                self.take_block([rows])
             else:
                 self._triangle = self.reduced(self._triangle, [rows])
         if self._gram is not None:
@@ -93,11 +93,14 @@ class TriangleStream:
         self._n_pending = stop
         if stop == self._block_rows:
             self._n_pending = 0
-            self._take_block([self._pending])
+            self.take_block([self._pending])
 
-    def _take_block(self, block: Sequence[Floats]) -> None:
+    def take_block(
+        self, block: Sequence[Floats], gram_of: Callable[[], Matrix] | None = None
+    ) -> None:
+        """Take in rows at once, whose Gram matrix `gram_of` returns where that costs less."""
         if self._n_unchecked == 0:
-            gram = self._safe_gram(block)
+            gram = self._safe_gram(block, gram_of)
             if gram is not None:
                 self._gram = gram if self._gram is None else self._gram + gram
                 self._n_failed = 0
@@ -108,9 +111,14 @@ class TriangleStream:
             self._n_unchecked -= 1
         self._triangle = self.reduced(self._triangle, block)
 
-    def _safe_gram(self, block: Sequence[Floats]) -> NDArray[np.float64] | None:
+    def _safe_gram(
+        self, block: Sequence[Floats], gram_of: Callable[[], Matrix] | None
+    ) -> Matrix | None:
         """Return the Gram matrix of a block if nothing is lost by it."""
-        gram: NDArray[np.float64] = _core.kernels.cross_products(block, None, self._n_threads)
+        if gram_of is None:
+            gram: Matrix = _core.kernels.cross_products(block, None, self._n_threads)
+        else:
+            gram = gram_of()
         factor = scaled_cholesky(gram, self._n_threads)
         if factor is None or not factor.is_safe:
             return None

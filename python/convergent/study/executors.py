@@ -48,7 +48,8 @@ class Watch:
         """Take note of what the one who runs a group says."""
         task = group.tasks[position].task
         if event == BEGINS:
-            self._running[task] = None
+            if task not in self._ended:
+                self._running[task] = None
         elif event == ENDS:
             self._running.pop(task, None)
             self._ended.add(task)
