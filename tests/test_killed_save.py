@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import convergent as cv
-from convergent import _storage
+from convergent import _core, _storage
 
 N_KILLS = int(os.environ.get("CONVERGENT_KILLS", "7"))
 
@@ -73,6 +76,24 @@ def test_a_killed_save_is_refused_or_right_and_can_be_repeated(tmp_path: Path) -
     expected.save(folder)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == times
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_the_manifest_says_what_it_was_made_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.random.default_rng(0).normal(size=(50, 4))
+    statistics = cv.Statistics.from_arrays({"a": x, "b": x}, seed=3)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(__version__="9.9"))
+    found = _storage.read_json(statistics.save(tmp_path / "arrays") / "statistics.json")
+    assert found["settings"]["seed"] == 3
+    assert found["versions"] == {
+        "python": platform.python_version(),
+        "kernels": _core.level,
+        **{name: version(name) for name in ("convergent", "numpy", "scipy", "scikit-learn")},
+    }
+    statistics.settings["source"] = "networks"
+    found = _storage.read_json(statistics.save(tmp_path / "networks") / "statistics.json")
+    assert found["versions"]["torch"] == "9.9"
 
 
 def test_the_same_statistics_are_written_anew_where_a_file_is_damaged(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -100,7 +101,7 @@ def dead_process() -> int:
 
 
 def test_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
-    machine = _storage.text_digest(os.uname().nodename)[:8]
+    machine = _storage.text_digest(platform.node())[:8]
     dead = dead_process()
     stale = [tmp_path / f".a.npz.{dead}.tmp", tmp_path / f".a.npz.{machine}-{dead}.tmp"]
     others = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,41 @@ def test_from_nothing_to_networks(tmp_path: Path) -> None:
     assert "its recipe is damaged" in state["networks"]["unfinished"]["seed-01"]
     trained(root, "seed-00", 3, model="custom")
     assert "in Python" in study_state(root)["next"]
+
+
+def test_the_size_of_a_folders_images_is_told(tmp_path: Path) -> None:
+    size = {"image_size": 32, "n_classes": 3}
+    trained(tmp_path, "seed-00", 1, dataset="imagefolder", model_parameters=size)
+    told = study_state(tmp_path)["next"]
+    assert "--dataset imagefolder --model convnet" in told
+    assert told.endswith("--epochs 3 --image-size 32")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        "--width 8 --batch-size 32 --learning-rate 0.05",
+        "--schedule steps --milestones 1 2 --factor 0.5 --augmentation crop --device cpu",
+        "--recipe li2016 --learning-rate 0.02 --batch-size 64",
+        "--precision bfloat16 --schedule constant",
+    ],
+)
+def test_an_interrupted_training_goes_on_with_what_is_told(options: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    root = tmp_path / "a study"
+    train = ["train", "--seeds", "3,4", "--quiet", "--epochs", "3"]
+    assert main([*train, "--out", str(root), *options.split()]) == 0
+    recipe = _storage.read_json(root / "networks" / "seed-03" / "recipe.json")
+    shutil.rmtree(root / "networks" / "seed-04")
+    _storage.write_json(root / "networks" / "seed-04" / "recipe.json", {**recipe, "seed": 4})
+    program, *command = shlex.split(study_state(root)["next"])
+    assert program == "convergent"
+    assert main([*command, "--quiet"]) == 0
+    state = study_state(root)
+    assert state["networks"] == {"finished": ["seed-03", "seed-04"]}
+    assert state["next"] == f"convergent collect '{root}'"
 
 
 def test_from_statistics_to_the_report(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

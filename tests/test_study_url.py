@@ -65,6 +65,20 @@ def test_results_of_a_url_are_computed_once(
     assert _storage.sizes(memory_place) == before
 
 
+def test_workers_read_and_write_urls(statistics: cv.Statistics, tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    place = f"local://{tmp_path}"  # what several processes see
+    statistics.save(f"{place}/statistics")
+    found = study.compare(f"{place}/statistics", ["cka"], out=f"{place}/results", n_workers=2)
+    assert not found.problems
+    here = study.compare(statistics, ["cka"], out=tmp_path / "here")
+    for result, expected in zip(found.results, here.results, strict=True):
+        assert (result.key, result.scalars) == (expected.key, expected.scalars)
+        name = result.task.file
+        assert (tmp_path / "results" / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
 def test_large_arrays_of_a_url_come_in_chunks_when_they_are_used(
     statistics: cv.Statistics, memory_place: _storage.Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:

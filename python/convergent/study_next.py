@@ -16,6 +16,19 @@ from convergent.study.unfinished import PLAN
 _SEED = re.compile(r"seed-([0-9]+)")
 _LEAST_NETWORKS = 2
 _TOP = 9
+_FOLDER_DATASETS = ("imagefolder", "imagenet")
+_TRAINING = {
+    "batch_size": 64,
+    "learning_rate": 0.1,
+    "schedule": "cosine",
+    "milestones": [],
+    "factor": None,
+    "augmentation": "none",
+    "precision": "float32",
+    "compile": False,
+    "device": "cpu",
+}
+"""Settings of a training that a recipe records, with the defaults of ``convergent train``."""
 _OPTIONS = {
     "measures": "--measures",
     "epsilons": "--epsilons",
@@ -70,17 +83,35 @@ def _train(folder: StudyFolder, root: str, networks: dict[str, Any]) -> str:
         return "run the same training again in Python (`nets.train`)"
     if len(names) < _LEAST_NETWORKS:
         seeds.append(seeds[-1] + 1)
-    return (
-        f"convergent train --out {root} --dataset {shlex.quote(str(recipe['dataset']))} "
-        f"--model {shlex.quote(str(recipe['model']))} --seeds {','.join(map(str, seeds))} "
-        f"--epochs {recipe['epochs']}{_width(recipe)}"
+    return " ".join(
+        [
+            f"convergent train --out {root} --dataset {shlex.quote(str(recipe['dataset']))}",
+            f"--model {shlex.quote(str(recipe['model']))} --seeds {','.join(map(str, seeds))}",
+            f"--epochs {recipe['epochs']}",
+            *_training_options(recipe),
+        ]
     )
 
 
-def _width(recipe: dict[str, Any]) -> str:
+def _training_options(recipe: dict[str, Any]) -> list[str]:
+    """Return the options of a training as far as they are not the defaults."""
     parameters = recipe.get("model_parameters")
-    width = parameters.get("width") if isinstance(parameters, dict) else None
-    return "" if width is None else f" --width {width:g}"
+    made_with = parameters if isinstance(parameters, dict) else {}
+    width = made_with.get("width")
+    options = [] if width is None else ["--width", f"{width:g}"]
+    if recipe["dataset"] in _FOLDER_DATASETS and "image_size" in made_with:
+        options += ["--image-size", str(made_with["image_size"])]
+    of_paper = recipe.get("recipe", "default") != "default"
+    if of_paper:  # its settings are others than the defaults, so all are said
+        options += ["--recipe", shlex.quote(str(recipe["recipe"]))]
+    for name, default in _TRAINING.items():
+        value = recipe.get(name, default)
+        if value in (None, [], False) or (value == default and not of_paper):
+            continue
+        values = value if isinstance(value, list) else [value]
+        options.append(f"--{name.replace('_', '-')}")
+        options += [] if value is True else [shlex.quote(str(each)) for each in values]
+    return options
 
 
 def _recipe(folder: StudyFolder, names: list[str]) -> dict[str, Any]:
