@@ -164,7 +164,8 @@ def test_bad_settings_are_named(
 
 def test_everything_is_recorded_and_compared(tmp_path: Path) -> None:
     arguments: dict[str, Any] = {"seeds": [0], "out": tmp_path, "epochs": 1, "checkpoints": [0]}
-    more: dict[str, Any] = {"recipe": "wang2018", "precision": "bfloat16", "batch_size": 100}
+    more: dict[str, Any] = {"recipe": "wang2018", "precision": "bfloat16", "batch_size": 100,
+                            "augmentation": "crop_flip"}  # fmt: skip
     (folder,) = nets.train("convnet", small_digits(), **arguments, **more)
     recipe = json.loads((folder / "recipe.json").read_text())
     expected = {
