@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import nn
 
 from convergent import _validate
 
 LARGE_IMAGE = 64
 """Images of this size and more get the form of a network that was made for ImageNet."""
+_SMALLEST_IMAGE = 8
 
 
 def check_sizes(in_channels: int, image_size: int, n_classes: int, *, smallest: int) -> None:
@@ -15,6 +18,19 @@ def check_sizes(in_channels: int, image_size: int, n_classes: int, *, smallest: 
     _validate.integer(in_channels, "in_channels", low=1)
     _validate.integer(image_size, "image_size", low=smallest)
     _validate.integer(n_classes, "n_classes", low=2)
+
+
+def check_stack(in_channels: int, image_size: int, n_classes: int, width: int) -> None:
+    """Refuse sizes that no network of convolutions that halve an image a few times can have."""
+    check_sizes(in_channels, image_size, n_classes, smallest=_SMALLEST_IMAGE)
+    _validate.integer(width, "width", low=1)
+
+
+def check_depth(depth: int, known: Iterable[int]) -> None:
+    """Refuse a depth that is not one of those known."""
+    if depth not in known:
+        listed = ", ".join(map(str, known))
+        raise ValueError(f"`depth` must be one of {listed}, got {depth}")
 
 
 def check_dropout(dropout: float) -> float:

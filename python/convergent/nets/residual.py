@@ -9,13 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from convergent import _validate
-from convergent.nets.model_arguments import check_sizes, draw_convolutions, draw_dense
+from convergent.nets.model_arguments import check_depth, check_stack, draw_convolutions, draw_dense
 
 RESIDUAL_DEPTHS = (20, 32, 44, 56, 110)
 PLAIN_DEPTHS = (20, 32, 34, 42, 44, 56)
 _FOUR_STAGES = (34, 42)
-_SMALLEST_IMAGE = 8
 
 
 class ResidualBlock(nn.Module):
@@ -132,8 +130,7 @@ class CifarResNet(nn.Sequential):
     ) -> None:
         if depth < 8 or (depth - 2) % 6:
             raise ValueError(f"`depth` must be 6n + 2, at least 8, got {depth}")
-        check_sizes(in_channels, image_size, n_classes, smallest=_SMALLEST_IMAGE)
-        _validate.integer(width, "width", low=1)
+        check_stack(in_channels, image_size, n_classes, width)
         widths = [width, 2 * width, 4 * width]
         modules: OrderedDict[str, nn.Module] = OrderedDict()
         modules["conv1"] = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
@@ -197,11 +194,8 @@ class PlainNet(nn.Sequential):
         n_classes: int = 10,
         width: int = 16,
     ) -> None:
-        if depth not in PLAIN_DEPTHS:
-            known = ", ".join(map(str, PLAIN_DEPTHS))
-            raise ValueError(f"`depth` must be one of {known}, got {depth}")
-        check_sizes(in_channels, image_size, n_classes, smallest=_SMALLEST_IMAGE)
-        _validate.integer(width, "width", low=1)
+        check_depth(depth, PLAIN_DEPTHS)
+        check_stack(in_channels, image_size, n_classes, width)
         n_stages = 4 if depth in _FOUR_STAGES else 3
         per_stage = (depth - 2) // n_stages
         widths = [width] * (per_stage + 1)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from torch import nn
 from torchvision.models import resnet as torchvision_resnet
 
-from convergent import _validate
-from convergent.nets.model_arguments import LARGE_IMAGE, check_sizes, draw_convolutions
+from convergent.nets.model_arguments import LARGE_IMAGE, check_stack, draw_convolutions
 from convergent.nets.residual import ResidualBlock
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 """By depth: blocks of each of the four stages."""
 _USUAL_WIDTH = 64
-_SMALLEST_IMAGE = 8
 
 
 class ResNet(torchvision_resnet.ResNet):  # type: ignore[misc]
@@ -60,8 +58,8 @@ class ResNet(torchvision_resnet.ResNet):  # type: ignore[misc]
     ) -> None:
         if depth not in BLOCKS:
             raise ValueError(f"`depth` must be 18 or 34, got {depth}")
-        check_sizes(in_channels, image_size, n_classes, smallest=_SMALLEST_IMAGE)
-        self._width = _validate.integer(width, "width", low=1)
+        check_stack(in_channels, image_size, n_classes, width)
+        self._width = width
         super().__init__(ResidualBlock, list(BLOCKS[depth]), num_classes=n_classes)
         large = image_size >= LARGE_IMAGE
         kernel, stride = (7, 2) if large else (3, 1)

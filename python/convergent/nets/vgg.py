@@ -6,11 +6,11 @@ from collections import OrderedDict
 
 from torch import nn
 
-from convergent import _validate
 from convergent.nets.model_arguments import (
     LARGE_IMAGE,
+    check_depth,
     check_dropout,
-    check_sizes,
+    check_stack,
     draw_convolutions,
     draw_dense,
 )
@@ -25,7 +25,6 @@ CONVOLUTIONS = {
 _FACTORS = (1, 2, 4, 8, 8)
 _DENSE_FACTOR = 64
 _POOLED_SIDE = 7
-_SMALLEST_IMAGE = 8
 
 
 class VGG(nn.Sequential):
@@ -80,11 +79,8 @@ class VGG(nn.Sequential):
         width: int = 64,
         dropout: float = 0.5,
     ) -> None:
-        if depth not in CONVOLUTIONS:
-            known = ", ".join(map(str, CONVOLUTIONS))
-            raise ValueError(f"`depth` must be one of {known}, got {depth}")
-        check_sizes(in_channels, image_size, n_classes, smallest=_SMALLEST_IMAGE)
-        _validate.integer(width, "width", low=1)
+        check_depth(depth, CONVOLUTIONS)
+        check_stack(in_channels, image_size, n_classes, width)
         large = image_size >= LARGE_IMAGE
         modules = _stack(CONVOLUTIONS[depth], in_channels, width, batch_norm, large)
         n_channels = _FACTORS[-1] * width
