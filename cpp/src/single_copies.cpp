@@ -39,19 +39,30 @@ double first_factor(const std::vector<NetworkView>& networks) {
     return mean_square_factor(squares, n_values);
 }
 
-/// Calls copy_network(network, factor, copy), which returns the sum of squares, for every network:
-/// a second time where the first examples said little about the size of all.
-template <class Copy>
-SingleCopies copy_all(const std::vector<NetworkView>& networks, const Copy& copy_network) {
+/// Fills a copy of `n_rows` examples of each network, in parallel: read(network, first,
+/// count, factor, copy) reads `count` of them from row `first` on and returns their sum of squares.
+/// All is done a second time where the first examples said little about the size of all.
+template <class Read>
+SingleCopies copy_all(const std::vector<NetworkView>& networks, Index n_rows, int n_threads,
+                      const StopToken& stop, const Read& read) {
     SingleCopies copies;
-    copies.networks.resize(networks.size());
     double n_values = 0.0;
+    for (const NetworkView& network : networks) {
+        copies.networks.emplace_back();
+        resize_in_huge_pages(copies.networks.back(), n_rows, network.n_units);
+        n_values += static_cast<double>(copies.networks.back().size());
+    }
+    std::vector<double> squares(static_cast<std::size_t>((n_rows + kRows - 1) / kRows));
     const auto copy = [&](double factor) {
         copies.factor = factor;
-        copies.squares = n_values = 0.0;
+        copies.squares = 0.0;
         for (std::size_t i = 0; i < networks.size(); ++i) {
-            copies.squares += copy_network(networks[i], factor, copies.networks[i]);
-            n_values += static_cast<double>(copies.networks[i].size());
+            parallel_for_each(squares.size(), n_threads, stop, [&](std::size_t task) {
+                const Index first = static_cast<Index>(task) * kRows;
+                const Index count = std::min(kRows, n_rows - first);
+                squares[task] = read(networks[i], first, count, factor, copies.networks[i]);
+            });
+            copies.squares += std::accumulate(squares.begin(), squares.end(), 0.0);
         }
     };
     copy(first_factor(networks));
@@ -66,18 +77,12 @@ SingleCopies copy_all(const std::vector<NetworkView>& networks, const Copy& copy
 
 SingleCopies copy_in_single(const std::vector<NetworkView>& networks, int n_threads,
                             const StopToken& stop) {
-    const Index n_tasks = (networks.front().n_examples + kRows - 1) / kRows;
-    std::vector<double> squares(static_cast<std::size_t>(n_tasks));
-    return copy_all(networks, [&](const NetworkView& network, double factor, auto& copy) {
-        if (copy.size() == 0) resize_in_huge_pages(copy, network.n_examples, network.n_units);
-        parallel_for(n_tasks, n_threads, stop, [&](Index task) {
-            const Index first = task * kRows, count = std::min(kRows, network.n_examples - first);
-            squares[static_cast<std::size_t>(task)] =
-                read_rectangle(network, {first, count, 0, network.n_units}, factor,
-                               copy.row(first).data(), network.n_units);
-        });
-        return std::accumulate(squares.begin(), squares.end(), 0.0);
-    });
+    return copy_all(networks, networks.front().n_examples, n_threads, stop,
+                    [](const NetworkView& network, Index first, Index count, double factor,
+                       RowDense<float>& copy) {
+                        return read_rectangle(network, {first, count, 0, network.n_units}, factor,
+                                              copy.row(first).data(), network.n_units);
+                    });
 }
 
 SingleCopies draw_in_single(const std::vector<NetworkView>& networks, Index group, int n_threads,
@@ -89,22 +94,17 @@ SingleCopies draw_in_single(const std::vector<NetworkView>& networks, Index grou
         drawn.push_back(i * group +
                         static_cast<Index>((state >> 16) % static_cast<std::uint32_t>(group)));
     }
-    const auto n_drawn = static_cast<Index>(drawn.size());
-    const Index n_tasks = (n_drawn + kRows - 1) / kRows;
-    std::vector<double> squares(static_cast<std::size_t>(n_tasks));
-    return copy_all(networks, [&](const NetworkView& network, double factor, auto& copy) {
-        if (copy.size() == 0) resize_in_huge_pages(copy, n_drawn, network.n_units);
-        parallel_for(n_tasks, n_threads, stop, [&](Index task) {
-            double sum = 0.0;
-            for (Index i = task * kRows; i < std::min((task + 1) * kRows, n_drawn); ++i) {
-                const Index example = drawn[static_cast<std::size_t>(i)];
-                sum += read_rectangle(network, {example, 1, 0, network.n_units}, factor,
-                                      copy.row(i).data(), network.n_units);
-            }
-            squares[static_cast<std::size_t>(task)] = sum;
-        });
-        return std::accumulate(squares.begin(), squares.end(), 0.0);
-    });
+    return copy_all(networks, static_cast<Index>(drawn.size()), n_threads, stop,
+                    [&](const NetworkView& network, Index first, Index count, double factor,
+                        RowDense<float>& copy) {
+                        double sum = 0.0;
+                        for (Index i = first; i < first + count; ++i) {
+                            const Index example = drawn[static_cast<std::size_t>(i)];
+                            sum += read_rectangle(network, {example, 1, 0, network.n_units}, factor,
+                                                  copy.row(i).data(), network.n_units);
+                        }
+                        return sum;
+                    });
 }
 
 }  // namespace convergent
