@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import convergent as cv
 from tests.reference import shared_response as reference
 from tests.test_shared_response import assert_orthonormal, orthonormal
 from tests.test_shared_response_sweeps import kernel
@@ -53,6 +54,94 @@ def test_examples_in_the_order_of_their_classes_mislead_no_start(level: str) -> 
     order = np.argsort(networks[0][:, 0])
     history = kernel([x[order] for x in networks], [sequential(WIDTHS, K)], single=True)[2]
     assert history[0] < 1.01 * history[-1]
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_the_first_iteration_is_the_plain_alternation(level: str, center: bool) -> None:
+    networks = [x + 0.5 for x in planted(5)]
+    fits = [
+        kernel(networks, [sequential(WIDTHS, K)], center=center, single=True, max_iter=n)
+        for n in (0, 1, 2)
+    ]
+    weights, _, history = reference.fit(networks, fits[0][0], 1, center=center)
+    assert fits[0][4]
+    np.testing.assert_allclose(fits[0][2], history[:1], rtol=1e-9)
+    np.testing.assert_allclose(fits[1][2], history, rtol=1e-6)
+    np.testing.assert_allclose(fits[2][2][:2], history, rtol=1e-6)
+    for ours, theirs in zip(fits[1][0], weights):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert [len(fit[2]) for fit in fits] == [1, 2, 3]
+    data = [x - x.mean(axis=0) if center else x for x in networks]
+    for fit in fits:
+        shared = reference.shared_response(data, fit[0])
+        np.testing.assert_allclose(fit[1], shared, atol=1e-11)
+        exact = reference.objective(data, fit[0], shared)
+        assert fit[2][-1] == pytest.approx(exact, rel=1e-11)
+        assert np.diff(fit[2]).max(initial=0.0) <= 0.0
+
+
+@pytest.mark.parametrize("k", [1, 7, 8, 15, 17, 33, 50, 64, 65, 100, 130, 257])
+def test_any_number_of_features(level: str, k: int) -> None:
+    widths = (k + 3,) * (20 if k < 20 else 7)  # so many that the examples are read
+    rng = np.random.default_rng(k)
+    networks = [rng.standard_normal((141, width)) for width in widths]
+    start = orthonormal(k, widths, k)
+    _, shared, history = reference.fit(networks, start, 1)
+    plain = kernel(networks, [("given", start)], accelerate=False, max_iter=1)
+    assert plain[4]
+    np.testing.assert_allclose(plain[1], shared, atol=1e-9)
+    np.testing.assert_allclose(plain[2], history, rtol=1e-10)
+    their_history = reference.sweeps(networks, start, 2)[1]
+    single = kernel(networks, [("given", start)], single=True, max_iter=2)
+    assert single[4]
+    np.testing.assert_allclose(single[2], their_history, rtol=1e-5)
+
+
+def test_more_units_than_are_multiplied_in_one_go(level: str) -> None:
+    widths = (700, 530)
+    rng = np.random.default_rng(9)
+    networks = [rng.standard_normal((140, width)) for width in widths]
+    start = orthonormal(9, widths, 4)
+    _, shared, history = reference.fit(networks, start, 1)
+    plain = kernel(networks, [("given", start)], accelerate=False, max_iter=1)
+    assert plain[4]
+    np.testing.assert_allclose(plain[1], shared, atol=1e-9)
+    np.testing.assert_allclose(plain[2], history, rtol=1e-10)
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e7])
+def test_means_far_from_zero_cost_no_digits(level: str, offset: float) -> None:
+    networks = planted(6)
+    shifted = [x + offset * (1.0 + np.arange(x.shape[1])) for x in networks]
+    starts = [sequential(WIDTHS, K)]
+    plain, far = (kernel(x, starts, single=True, max_iter=3) for x in (networks, shifted))
+    np.testing.assert_allclose(far[2], plain[2], rtol=1e-6)
+    for ours, theirs in zip(far[0], plain[0]):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_first_examples_far_from_the_others(level: str) -> None:
+    networks = planted(7)
+    for x in networks:
+        x[:: N_EXAMPLES // 8] += 1e6 * np.sin(np.arange(x.shape[1]))
+    starts = [sequential(WIDTHS, K)]
+    single = kernel(networks, starts, single=True, max_iter=100, tol=1e-9)
+    double = kernel(networks, starts, max_iter=100, tol=1e-9)
+    total = sum(float(np.sum((x - x.mean(axis=0)) ** 2)) for x in networks)
+    assert single[2][-1] == pytest.approx(double[2][-1], abs=1e-12 * total)
+
+
+@pytest.mark.parametrize("where", [0, 1, 299, 599])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e200])
+def test_activations_that_cannot_be_squared_are_refused(
+    level: str, where: int, value: float
+) -> None:
+    networks = planted(8)
+    networks[2][where, 5] = value
+    message = "must be small enough to square" if value == 1e200 else r"activations\[2\].*unit 5"
+    for center in (True, False):
+        with pytest.raises(ValueError, match=message):
+            cv.SharedResponseModel(K, center=center).fit(networks)
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e30])

@@ -19,13 +19,16 @@ Matrix = NDArray[np.float64]
 SHAPES = [((9, 7, 12), 40, 5), ((120, 130), 60, 4), ((8, 8, 8), 50, 8), ((9, 6, 7), 30, 6)]
 
 
-def kernel(networks: list[Matrix], starts: Any, **changes: Any) -> Any:
+def kernel(networks: list[Matrix], starts: Any, *, center: bool = True, **changes: Any) -> Any:
     settings: dict[str, Any] = {
         "max_iter": 20, "tol": 0.0, "diagonal": 0.0, "accelerate": True, "single": False,
         "n_threads": 1,
     }  # fmt: skip
-    means = [x.mean(axis=0) for x in networks]
-    return _core.kernels.shared_response(networks, means, starts, **{**settings, **changes})
+    fit = _core.kernels.shared_response(networks, center, starts, **{**settings, **changes})
+    assert len(fit[-1]) == (len(networks) if center else 0)
+    for mean, x in zip(fit[-1], networks):
+        np.testing.assert_allclose(mean, x.mean(axis=0), rtol=1e-13, atol=1e-14 * np.abs(x).max())
+    return fit[:-1]
 
 
 @pytest.mark.parametrize(("widths", "n_examples", "k"), SHAPES)

@@ -38,20 +38,24 @@ SharedResponseOptions options_of(const py::dict& values) {
 }
 
 py::tuple tuple_of(const SharedResponseFit& fit, const py::object& response) {
+    py::list means;
+    for (const Eigen::VectorXd& mean : fit.means) {
+        means.append(DoubleVector(static_cast<py::ssize_t>(mean.size()), mean.data()));
+    }
     return py::make_tuple(list_of(fit.weights), response, array_of(fit.objective_history),
-                          fit.converged, fit.on_examples, fit.start);
+                          fit.converged, fit.on_examples, fit.start, means);
 }
 
-py::tuple shared_response(const std::vector<py::array>& networks, const py::object& means,
+py::tuple shared_response(const std::vector<py::array>& networks, bool center,
                           const StartList& starts, const py::kwargs& parameters) {
-    const std::vector<NetworkView> views = network_views_of(networks, means);
+    const std::vector<NetworkView> views = network_views_of(networks, py::none());
     const std::vector<ResponseStarts> from = starts_of(starts, widths_of(views));
     const SharedResponseOptions options = options_of(parameters);
     DoubleMatrix response({views.front().n_examples, from.front().weights.front().cols()});
     double* const response_data = response.mutable_data();
     SharedResponseFit fit;
     run_interruptible([&](const StopToken& stop) {
-        fit = fit_shared_response(views, from, response_data, options, stop);
+        fit = fit_shared_response(views, center, from, response_data, options, stop);
     });
     return tuple_of(fit, response);
 }
@@ -88,11 +92,11 @@ DoubleMatrix align_network(const py::array& network, const py::object& means,
 }  // namespace
 
 void bind_shared_response(py::module_& m) {
-    m.def("shared_response", &shared_response, py::arg("networks").noconvert(), py::arg("means"),
+    m.def("shared_response", &shared_response, py::arg("networks").noconvert(), py::arg("center"),
           py::arg("starts").noconvert(),
           "Deterministic shared response model from starts, each a kind and its weights: (weights, "
           "response, objective history, converged, whether the examples were read in every "
-          "iteration, index of the best start).");
+          "iteration, index of the best start, means of the units removed).");
     m.def("shared_response_of_products", &shared_response_of_products,
           py::arg("products").noconvert(), py::arg("widths"), py::arg("starts").noconvert(),
           "The same from all cross-products (n_units, n_units); the response is None.");

@@ -138,18 +138,23 @@ HalleySteps halley_steps(SquareMatrix<Scalar>& x, double smallest, double enough
 }
 
 template <class Scalar>
-double schulz_step(SquareMatrix<Scalar>& x, int n_threads, const StopToken& stop) {
-    SquareMatrix<Scalar> rest;
+double last_step(SquareMatrix<Scalar>& x, int n_threads, const StopToken& stop) {
+    SquareMatrix<Scalar> rest, weighting(x.cols(), x.cols());
     set_gram(x, Scalar(-1), n_threads, stop, rest);
     const double result = lower_norm(rest);
     rest.template triangularView<Eigen::StrictlyUpper>() = rest.transpose();
-    rest *= Scalar(0.5);
-    rest.diagonal().array() += Scalar(1);
+    parallel_for((x.cols() + kTileColumns - 1) / kTileColumns, n_threads, stop, [&](Index tile) {
+        const Index first = tile * kTileColumns, count = std::min(kTileColumns, x.cols() - first);
+        auto columns = weighting.middleCols(first, count);
+        columns = Scalar(0.5) * rest.middleCols(first, count);
+        columns.noalias() += Scalar(0.375) * (rest * rest.middleCols(first, count));
+        columns.middleRows(first, count).diagonal().array() += Scalar(1);
+    });
     parallel_for((x.rows() + kTileRows - 1) / kTileRows, n_threads, stop, [&](Index tile) {
         const Index first = tile * kTileRows;
         auto rows = x.middleRows(first, std::min(kTileRows, x.rows() - first));
         const SquareMatrix<Scalar> before = rows;
-        rows.noalias() = before * rest;
+        rows.noalias() = before * weighting;
     });
     return result;
 }
@@ -165,8 +170,8 @@ template HalleySteps halley_steps<float>(SquareMatrix<float>&, double, double, i
                                          const StopToken&);
 template HalleySteps halley_steps<double>(SquareMatrix<double>&, double, double, int,
                                           const StopToken&);
-template double schulz_step<float>(SquareMatrix<float>&, int, const StopToken&);
-template double schulz_step<double>(SquareMatrix<double>&, int, const StopToken&);
+template double last_step<float>(SquareMatrix<float>&, int, const StopToken&);
+template double last_step<double>(SquareMatrix<double>&, int, const StopToken&);
 template double skewness<float>(const SquareMatrix<float>&, int, const StopToken&);
 template double skewness<double>(const SquareMatrix<double>&, int, const StopToken&);
 

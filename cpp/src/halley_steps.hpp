@@ -24,10 +24,10 @@ template <class Scalar>
 HalleySteps halley_steps(SquareMatrix<Scalar>& x, double smallest, double enough, int n_threads,
                          const StopToken& stop);
 
-/// One Newton-Schulz step X <- X (3 I - X^T X) / 2, in place; returns |X^T X - I| before it, of
-/// which it leaves three quarters of the square.
+/// One step X <- X (I + E / 2 + 3 E^2 / 8) with E = I - X^T X, in place; returns |E| before it, of
+/// which it leaves five eighths of the cube.
 template <class Scalar>
-double schulz_step(SquareMatrix<Scalar>& x, int n_threads, const StopToken& stop);
+double last_step(SquareMatrix<Scalar>& x, int n_threads, const StopToken& stop);
 
 /// |X^T X - I|.
 template <class Scalar>
@@ -37,8 +37,8 @@ extern template HalleySteps halley_steps<float>(SquareMatrix<float>&, double, do
                                                 const StopToken&);
 extern template HalleySteps halley_steps<double>(SquareMatrix<double>&, double, double, int,
                                                  const StopToken&);
-extern template double schulz_step<float>(SquareMatrix<float>&, int, const StopToken&);
-extern template double schulz_step<double>(SquareMatrix<double>&, int, const StopToken&);
+extern template double last_step<float>(SquareMatrix<float>&, int, const StopToken&);
+extern template double last_step<double>(SquareMatrix<double>&, int, const StopToken&);
 extern template double skewness<float>(const SquareMatrix<float>&, int, const StopToken&);
 extern template double skewness<double>(const SquareMatrix<double>&, int, const StopToken&);
 

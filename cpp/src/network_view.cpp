@@ -59,6 +59,11 @@ void read_by_unit(const NetworkView& network, const Rectangle& part, const char*
     }
 }
 
+const char* corner_of(const NetworkView& network, const Rectangle& part) {
+    return static_cast<const char*>(network.values) + part.first_example * network.example_stride +
+           part.first_unit * network.unit_stride;
+}
+
 bool lies_by_example(const NetworkView& network) {
     return std::abs(network.unit_stride) <= std::abs(network.example_stride);
 }
@@ -66,9 +71,7 @@ bool lies_by_example(const NetworkView& network) {
 template <class Scalar>
 void read(const NetworkView& network, const Rectangle& part, double* out,
           std::ptrdiff_t out_stride) {
-    const char* const corner = static_cast<const char*>(network.values) +
-                               part.first_example * network.example_stride +
-                               part.first_unit * network.unit_stride;
+    const char* const corner = corner_of(network, part);
     if (lies_by_example(network)) {
         read_by_example<Scalar>(network, part, corner, out, out_stride);
     } else {
@@ -109,6 +112,72 @@ void for_each_row(const NetworkView& network, const Rectangle& part, double* out
     }
 }
 
+/// Whether the units of an example lie side by side and nothing but means is to be subtracted.
+bool is_plain(const NetworkView& network) {
+    const auto size =
+        static_cast<std::ptrdiff_t>(network.is_single ? sizeof(float) : sizeof(double));
+    const auto begin = reinterpret_cast<std::intptr_t>(network.values);
+    return network.unit_stride == size && begin % size == 0 && network.example_stride % size == 0 &&
+           network.scales == nullptr && network.rests == nullptr;
+}
+
+/// Reads plain examples in double in one go.
+void subtract_means(const NetworkView& network, const Rectangle& part, double* out,
+                    std::ptrdiff_t out_stride) {
+    const char* const corner = corner_of(network, part);
+    const Eigen::Map<const ArrayXd> means(network.means + part.first_unit, part.n_units);
+    for (std::ptrdiff_t e = 0; e < part.n_examples; ++e) {
+        const auto* const row =
+            reinterpret_cast<const double*>(corner + e * network.example_stride);
+        Eigen::Map<ArrayXd>(out + e * out_stride, part.n_units) =
+            Eigen::Map<const ArrayXd>(row, part.n_units) - means;
+    }
+}
+
+/// Some units of an example, while they are in registers.
+template <class Scalar, bool kSums>
+inline void narrow_units(const Scalar* __restrict from, const double* __restrict means,
+                         double factor, std::ptrdiff_t count, double* __restrict lanes,
+                         float* __restrict to, double* __restrict sums) {
+    for (std::ptrdiff_t u = 0; u < count; ++u) {
+        const double value = static_cast<double>(from[u]) - means[u];
+        lanes[u] += value * value;
+        if (kSums) sums[u] += value;
+        to[u] = static_cast<float>(value * factor);
+    }
+}
+
+/// Reads plain examples in one go; returns the sum of squares.
+template <class Scalar, bool kSums>
+double narrow_rows(const NetworkView& network, const Rectangle& part, const double* means,
+                   double factor, float* out, std::ptrdiff_t out_stride, double* sums) {
+    constexpr std::ptrdiff_t kLanes = 32;
+    double lanes[kLanes] = {};
+    const char* const corner = corner_of(network, part);
+    for (std::ptrdiff_t e = 0; e < part.n_examples; ++e) {
+        const auto* const row =
+            reinterpret_cast<const Scalar*>(corner + e * network.example_stride);
+        float* const to = out + e * out_stride;
+        std::ptrdiff_t u = 0;
+        for (; u + kLanes <= part.n_units; u += kLanes) {
+            narrow_units<Scalar, kSums>(row + u, means + u, factor, kLanes, lanes, to + u,
+                                        kSums ? sums + u : nullptr);
+        }
+        narrow_units<Scalar, kSums>(row + u, means + u, factor, part.n_units - u, lanes, to + u,
+                                    kSums ? sums + u : nullptr);
+    }
+    double squares = 0.0;
+    for (const double lane : lanes) squares += lane;
+    return squares;
+}
+
+template <class Scalar>
+double narrow(const NetworkView& network, const Rectangle& part, const double* means, double factor,
+              float* out, std::ptrdiff_t out_stride, double* sums) {
+    const auto read = sums != nullptr ? narrow_rows<Scalar, true> : narrow_rows<Scalar, false>;
+    return read(network, part, means, factor, out, out_stride, sums);
+}
+
 }  // namespace
 
 void read_rectangle(const NetworkView& network, const Rectangle& part, double* out) {
@@ -117,11 +186,22 @@ void read_rectangle(const NetworkView& network, const Rectangle& part, double* o
 
 void read_rectangle(const NetworkView& network, const Rectangle& part, double* out,
                     std::ptrdiff_t out_stride) {
+    if (is_plain(network) && !network.is_single && network.means != nullptr) {
+        return subtract_means(network, part, out, out_stride);
+    }
     for_each_row(network, part, out, out_stride, [](std::ptrdiff_t, const auto&) {});
 }
 
 double read_rectangle(const NetworkView& network, const Rectangle& part, double factor, float* out,
-                      std::ptrdiff_t out_stride) {
+                      std::ptrdiff_t out_stride, double* sums) {
+    const ArrayXd nothing = ArrayXd::Zero(network.means == nullptr ? part.n_units : 0);
+    const double* const means =
+        network.means == nullptr ? nothing.data() : network.means + part.first_unit;
+    if (is_plain(network)) {
+        return network.is_single
+                   ? narrow<float>(network, part, means, factor, out, out_stride, sums)
+                   : narrow<double>(network, part, means, factor, out, out_stride, sums);
+    }
     ArrayXd strip(kRowsTogether * part.n_units);
     double squares = 0.0;
     for (std::ptrdiff_t first = 0; first < part.n_examples; first += kRowsTogether) {
@@ -132,6 +212,7 @@ double read_rectangle(const NetworkView& network, const Rectangle& part, double 
                          Eigen::Map<Eigen::ArrayXf> to(out + (first + e) * out_stride,
                                                        part.n_units);
                          squares += row.square().sum();
+                         if (sums != nullptr) Eigen::Map<ArrayXd>(sums, part.n_units) += row;
                          to = (row * factor).cast<float>();
                      });
     }
@@ -140,6 +221,7 @@ double read_rectangle(const NetworkView& network, const Rectangle& part, double 
 
 void read_rectangle(const NetworkView& network, const Rectangle& part, double factor, double* out,
                     std::ptrdiff_t out_stride) {
+    if (factor == 1.0) return read_rectangle(network, part, out, out_stride);
     for_each_row(network, part, out, out_stride,
                  [=](std::ptrdiff_t, Eigen::Map<ArrayXd>& row) { row *= factor; });
 }

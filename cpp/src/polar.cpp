@@ -25,8 +25,10 @@ constexpr double kFloor = std::is_same_v<Scalar, float> ? kProximal : 1e-5;
 constexpr double kLessLeast = 20.0;
 constexpr double kRegular = 1e-5;  // least of the diagonal of a factor from a Gram matrix
 constexpr double kSafety = 16.0;   // between a bound of the singular values and their estimate
-constexpr double kNearInSingle = 1.0 - 5e-4;  // a Newton-Schulz step is enough from here
-constexpr double kSafeInSingle = 1e-3;        // least singular value for steps in single precision
+constexpr double kNearInSingle = 0.995;  // from here the last step leaves only rounding
+constexpr double kFarFromSkew = 0.3;     // |X^T X - I| from which last steps do not help
+constexpr int kLastSteps = 2;
+constexpr double kSafeInSingle = 1e-3;  // least singular value for steps in single precision
 
 /// An upper bound of the spectral norm.
 template <class Scalar>
@@ -136,8 +138,13 @@ bool quick_square(SquareMatrix<Scalar>& x, double& least, int n_threads, const S
     const double rounding = static_cast<double>(Eigen::NumTraits<Scalar>::epsilon());
     const double allowed = 10.0 * rounding * static_cast<double>(x.rows() + 10);
     if (is_single) {
-        const double skew = schulz_step(x, n_threads, stop);
-        if (!(skew * skew < allowed)) return false;
+        double left = 1.0;
+        for (int step = 0; step < kLastSteps && !(left < allowed); ++step) {
+            const double skew = last_step(x, n_threads, stop);
+            if (!(skew < kFarFromSkew)) return false;
+            left = skew * skew * skew;
+        }
+        if (!(left < allowed)) return false;
     } else if (!(skewness(x, n_threads, stop) < allowed)) {
         return false;
     }

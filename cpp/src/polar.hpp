@@ -34,7 +34,7 @@ class QuickPolar {
 
  private:
     /// A bound of the singular values that held last, over the norm.
-    double least_ = sizeof(Scalar) < sizeof(double) ? 2e-6 : 1e-5;
+    double least_ = sizeof(Scalar) < sizeof(double) ? 1e-7 : 1e-5;
 };
 
 extern template class QuickPolar<float>;

@@ -86,7 +86,7 @@ class ResponseStage {
     ResponseStage(const ResponseProblem& problem, const Copies<Scalar>& copies, double factor)
         : on_examples_(!copies.empty()) {
         if (on_examples_) {
-            const auto n_examples = static_cast<double>(copies.front().rows());
+            const auto n_examples = static_cast<double>(copies.n_examples());
             sum_ = std::make_unique<ResponseOnExamples<Scalar>>(
                 copies, room(n_examples, problem.k, nullptr), problem.k);
         } else {

@@ -5,6 +5,7 @@
 
 #include "convergent/cross_products.hpp"
 #include "huge_pages.hpp"
+#include "narrow_products.hpp"
 #include "parallel.hpp"
 
 namespace convergent {
@@ -14,6 +15,9 @@ using Eigen::Index;
 using Eigen::MatrixXd;
 
 constexpr Index kBlockExamples = 128;
+constexpr Index kWideBlockExamples =
+    512;  // where k is large, so that weights are packed less often
+constexpr Index kWide = 128;
 constexpr Index kMostParts = 32;  // of the examples, each with its share of a product
 constexpr Index kPartBytes = 64 << 20;
 constexpr Index kTileUnits = 128;
@@ -60,6 +64,13 @@ double gain(const Step<Scalar>& step, const Dense<Scalar>& change, double change
     return has_constant_part(step) ? linear : linear + change_squares;
 }
 
+template <class Scalar>
+Eigen::Map<RowDense<Scalar>> map_of(RowDense<Scalar>& matrix) {
+    return {matrix.data(), matrix.rows(), matrix.cols()};
+}
+
+Index rows_of_block(Index k) { return k < kWide ? kBlockExamples : kWideBlockExamples; }
+
 }  // namespace
 
 template <class Scalar>
@@ -80,13 +91,17 @@ ResponseOnExamples<Scalar>::ResponseOnExamples(const std::vector<NetworkView>& n
                                                Scalar* response, Index k)
     : networks_(networks),
       response_(response, networks.front().n_examples, k),
-      squares_(networks.size()) {}
+      squares_(networks.size()),
+      n_rows_(rows_of_block(k)) {}
 
 template <class Scalar>
 ResponseOnExamples<Scalar>::ResponseOnExamples(const Copies<Scalar>& copies, Scalar* response,
                                                Index k)
-    : copies_(&copies), response_(response, copies.front().rows(), k), squares_(copies.size()) {
-    for (const RowDense<Scalar>& copy : copies) networks_.push_back(view_of(copy));
+    : copies_(&copies),
+      response_(response, copies.n_examples(), k),
+      squares_(copies.size()),
+      n_rows_(rows_of_block(k)) {
+    for (std::size_t i = 0; i < copies.size(); ++i) networks_.push_back(copies.view(i));
 }
 
 template <class Scalar>
@@ -99,7 +114,7 @@ template <class Scalar>
 auto ResponseOnExamples<Scalar>::block(std::size_t network, Index first,
                                        RowDense<Scalar>& buffer) const -> Block {
     const NetworkView& view = networks_[network];
-    const Index count = std::min(kBlockExamples, view.n_examples - first);
+    const Index count = std::min(n_rows_, view.n_examples - first);
     if (copies_ != nullptr) return (*copies_)[network].middleRows(first, count);
     buffer.resize(count, view.n_units);
     read_rectangle(view, {first, count, 0, view.n_units}, 1.0, buffer.data(), view.n_units);
@@ -107,31 +122,69 @@ auto ResponseOnExamples<Scalar>::block(std::size_t network, Index first,
 }
 
 template <class Scalar>
-void ResponseOnExamples<Scalar>::add(std::size_t network, const Dense<Scalar>& weights,
-                                     int n_threads, const StopToken& stop) {
-    const Index n_blocks = (response_.rows() + kBlockExamples - 1) / kBlockExamples;
+auto ResponseOnExamples<Scalar>::offset(std::size_t network, const Dense<Scalar>& weights) const
+    -> Eigen::Matrix<Scalar, 1, Eigen::Dynamic> {
+    if (copies_ == nullptr || copies_->shifts.empty()) return {};
+    return copies_->shifts[network].template cast<Scalar>().transpose() * weights;
+}
+
+template <class Scalar>
+void ResponseOnExamples<Scalar>::add_some(std::size_t first, const Dense<Scalar>* weights,
+                                          std::size_t n_networks, int n_threads,
+                                          const StopToken& stop) {
+    std::vector<Eigen::Matrix<Scalar, 1, Eigen::Dynamic>> shifts;
+    for (std::size_t i = 0; i < n_networks; ++i) shifts.push_back(offset(first + i, weights[i]));
+    std::vector<RowDense<Scalar>> right;
+    for (std::size_t i = 0; i < n_networks; ++i) right.push_back(padded_copy<Scalar>(weights[i]));
+    const Index n_blocks = (response_.rows() + n_rows_ - 1) / n_rows_;
+    const Index n_parts = std::min(n_blocks, kMostParts);
     std::vector<double> norms(static_cast<std::size_t>(n_blocks));
-    parallel_for(n_blocks, n_threads, stop, [&](Index task) {
+    parallel_for(n_parts, n_threads, stop, [&](Index part) {
         RowDense<Scalar> buffer;
-        const Block examples = block(network, task * kBlockExamples, buffer);
-        auto rows = response_.middleRows(task * kBlockExamples, examples.rows());
-        rows.noalias() += examples * weights;
-        norms[static_cast<std::size_t>(task)] = static_cast<double>(rows.squaredNorm());
+        for (Index b = part * n_blocks / n_parts; b < (part + 1) * n_blocks / n_parts; ++b) {
+            stop.check();
+            const Index begin = b * n_rows_;
+            auto rows = response_.middleRows(begin, std::min(n_rows_, response_.rows() - begin));
+            RowDense<Scalar> sum = padded_copy<Scalar>(rows);
+            for (std::size_t i = 0; i < n_networks; ++i) {
+                add_product<Scalar>(block(first + i, begin, buffer), right[i], map_of(sum));
+                if (shifts[i].size() != 0) sum.leftCols(rows.cols()).rowwise() -= shifts[i];
+            }
+            rows = sum.leftCols(rows.cols());
+            norms[static_cast<std::size_t>(b)] = static_cast<double>(rows.squaredNorm());
+        }
     });
     norm_ = 0.0;
     for (const double norm : norms) norm_ += norm;
 }
 
 template <class Scalar>
+void ResponseOnExamples<Scalar>::add(std::size_t network, const Dense<Scalar>& weights,
+                                     int n_threads, const StopToken& stop) {
+    add_some(network, &weights, 1, n_threads, stop);
+}
+
+template <class Scalar>
+void ResponseOnExamples<Scalar>::set(const WeightsOf<Scalar>& weights, int n_threads,
+                                     const StopToken& stop) {
+    clear();
+    add_some(0, weights.data(), weights.size(), n_threads, stop);
+}
+
+template <class Scalar>
 void ResponseOnExamples<Scalar>::against(std::size_t network, Dense<Scalar>& out,
                                          const StopToken& stop) const {
-    out.setZero(networks_[network].n_units, response_.cols());
+    RowDense<Scalar> sum =
+        RowDense<Scalar>::Zero(networks_[network].n_units, padded<Scalar>(response_.cols()));
     RowDense<Scalar> buffer;
-    for (Index first = 0; first < response_.rows(); first += kBlockExamples) {
+    for (Index first = 0; first < response_.rows(); first += n_rows_) {
         stop.check();
         const Block examples = block(network, first, buffer);
-        out.noalias() += examples.transpose() * response_.middleRows(first, examples.rows());
+        add_transposed_product<Scalar>(
+            examples, padded_copy<Scalar>(response_.middleRows(first, examples.rows())),
+            map_of(sum));
     }
+    out = sum.leftCols(response_.cols());
 }
 
 template <class Scalar>
@@ -168,33 +221,39 @@ double ResponseOnExamples<Scalar>::step(const Step<Scalar>& step, const Work& wo
                                         const StopToken& stop) {
     work(n_threads);
     const Dense<Scalar> change = step.after - step.before;
+    const auto shift = offset(step.network, change);
     const Index n_units = networks_[step.next].n_units, k = response_.cols();
-    const Index n_blocks = (response_.rows() + kBlockExamples - 1) / kBlockExamples;
+    const Index n_blocks = (response_.rows() + n_rows_ - 1) / n_rows_;
     const Index room = kPartBytes / (static_cast<Index>(sizeof(Scalar)) * n_units * k);
-    const Index n_parts = std::min(n_blocks, std::clamp<Index>(room, 8, kMostParts));
+    const Index n_parts = std::min(
+        {n_blocks, std::clamp<Index>(room, 8, kMostParts), std::max<Index>(8, n_blocks / 4)});
     partial_.resize(static_cast<std::size_t>(n_parts));
+    const RowDense<Scalar> right = padded_copy<Scalar>(change);
     std::vector<double> changes(static_cast<std::size_t>(n_parts));  // their squares
     parallel_for(n_parts, n_threads, stop, [&](Index part) {
-        Dense<Scalar>& product = partial_[static_cast<std::size_t>(part)];
-        product.setZero(n_units, k);
+        RowDense<Scalar>& product = partial_[static_cast<std::size_t>(part)];
+        product.setZero(n_units, right.cols());
         RowDense<Scalar> buffer, next_buffer, added;
         double squares = 0.0;
         for (Index b = part * n_blocks / n_parts; b < (part + 1) * n_blocks / n_parts; ++b) {
             stop.check();
-            const Block examples = block(step.network, b * kBlockExamples, buffer);
-            auto rows = response_.middleRows(b * kBlockExamples, examples.rows());
-            added.noalias() = examples * change;
-            rows += added;
+            const Block examples = block(step.network, b * n_rows_, buffer);
+            auto rows = response_.middleRows(b * n_rows_, examples.rows());
+            added.setZero(examples.rows(), right.cols());
+            add_product<Scalar>(examples, right, map_of(added));
+            if (shift.size() != 0) added.leftCols(k).rowwise() -= shift;
             squares += static_cast<double>(added.squaredNorm());
-            product.noalias() +=
-                block(step.next, b * kBlockExamples, next_buffer).transpose() * rows;
+            rows += added.leftCols(k);
+            added.leftCols(k) = rows;
+            add_transposed_product<Scalar>(block(step.next, b * n_rows_, next_buffer), added,
+                                           map_of(product));
         }
         changes[static_cast<std::size_t>(part)] = squares;
     });
-    step.next_product = partial_.front();
     for (Index part = 1; part < n_parts; ++part) {
-        step.next_product += partial_[static_cast<std::size_t>(part)];
+        partial_.front() += partial_[static_cast<std::size_t>(part)];
     }
+    step.next_product = partial_.front().leftCols(k);
     leave_out(step.next, step.next_weights, step.next_product, n_threads, stop);
     const double result = gain(step, change, std::accumulate(changes.begin(), changes.end(), 0.0));
     norm_ += result;
@@ -308,24 +367,6 @@ double ResponseOnProducts<Scalar>::step(const Step<Scalar>& step, const Work& wo
         }
     });
     return result;
-}
-
-double squared_norm(const std::vector<NetworkView>& networks, int n_threads,
-                    const StopToken& stop) {
-    std::vector<double> norms(networks.size());
-    parallel_for_each(networks.size(), n_threads, stop, [&](std::size_t i) {
-        RowMatrix block;
-        double sum = 0.0;
-        for (Index first = 0; first < networks[i].n_examples; first += kBlockExamples) {
-            stop.check();
-            const Index count = std::min<Index>(kBlockExamples, networks[i].n_examples - first);
-            block.resize(count, networks[i].n_units);
-            read_rectangle(networks[i], {first, count, 0, networks[i].n_units}, block.data());
-            sum += block.squaredNorm();
-        }
-        norms[i] = sum;
-    });
-    return std::accumulate(norms.begin(), norms.end(), 0.0);
 }
 
 template class ResponseOnExamples<float>;

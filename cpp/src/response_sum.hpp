@@ -6,13 +6,12 @@
 
 #include "convergent/network_view.hpp"
 #include "convergent/stop_token.hpp"
+#include "copies.hpp"
 
 namespace convergent {
 
 template <class Scalar>
 using Dense = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
-template <class Scalar>
-using RowDense = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 template <class Scalar>
 using WeightsOf = std::vector<Dense<Scalar>>;
 using Weights = WeightsOf<double>;
@@ -45,7 +44,7 @@ class ResponseSum {
     virtual void add(std::size_t network, const Dense<Scalar>& weights, int n_threads,
                      const StopToken& stop) = 0;
     /// R = sum_i X_i W_i of all networks.
-    void set(const WeightsOf<Scalar>& weights, int n_threads, const StopToken& stop) {
+    virtual void set(const WeightsOf<Scalar>& weights, int n_threads, const StopToken& stop) {
         clear();
         for (std::size_t i = 0; i < weights.size(); ++i) add(i, weights[i], n_threads, stop);
     }
@@ -65,23 +64,6 @@ class ResponseSum {
                         const StopToken& stop) = 0;
 };
 
-/// Activations of the same examples in memory of our own, (n_examples, n_units), means removed.
-template <class Scalar>
-using Copies = std::vector<RowDense<Scalar>>;
-
-template <class Scalar>
-NetworkView view_of(const RowDense<Scalar>& copy) {
-    constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(Scalar));
-    NetworkView view;
-    view.values = copy.data();
-    view.is_single = sizeof(Scalar) < sizeof(double);
-    view.n_examples = copy.rows();
-    view.n_units = copy.cols();
-    view.example_stride = kSize * copy.cols();
-    view.unit_stride = kSize;
-    return view;
-}
-
 /// Holds R (n_examples, k), row-major, in memory of the caller; reads the activations for every
 /// product: where they lie, or from copies.
 template <class Scalar>
@@ -93,6 +75,7 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
     void clear() override;
     void add(std::size_t network, const Dense<Scalar>& weights, int n_threads,
              const StopToken& stop) override;
+    void set(const WeightsOf<Scalar>& weights, int n_threads, const StopToken& stop) override;
     void against(std::size_t network, Dense<Scalar>& out, const StopToken& stop) const override;
     double norm(int n_threads, const StopToken& stop) const override;
     void product(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& out,
@@ -101,9 +84,15 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
                 const StopToken& stop) override;
 
  private:
+    /// R += X_i W for some networks, from number `first` on.
+    void add_some(std::size_t first, const Dense<Scalar>* weights, std::size_t n_networks,
+                  int n_threads, const StopToken& stop);
     using Block = Eigen::Ref<const RowDense<Scalar>>;
     /// Examples from `first` on; `buffer` is for what is not copied.
     Block block(std::size_t network, Eigen::Index first, RowDense<Scalar>& buffer) const;
+    /// What the shift of a copy takes from every row of X_i times these; empty without shifts.
+    Eigen::Matrix<Scalar, 1, Eigen::Dynamic> offset(std::size_t network,
+                                                    const Dense<Scalar>& weights) const;
     /// X_i^T X_i of a network, computed when it is first asked for.
     const Dense<Scalar>& squares(std::size_t network, int n_threads, const StopToken& stop);
     /// Takes from a product of a square network what the network adds itself.
@@ -114,8 +103,9 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
     std::vector<NetworkView> networks_;
     Eigen::Map<RowDense<Scalar>> response_;
     WeightsOf<Scalar> squares_;
-    std::vector<Dense<Scalar>> partial_;  // of a product, one for each part of the examples
-    double norm_ = 0.0;                   // |R|^2
+    std::vector<RowDense<Scalar>> partial_;  // of a product, one for each part of the examples
+    double norm_ = 0.0;                      // |R|^2
+    Eigen::Index n_rows_;                    // of a block of examples
 };
 
 /// Holds the weights added, and all cross-products X_i^T X_j in memory of the caller.
@@ -157,9 +147,6 @@ double inner(const Dense<Scalar>& a, const Dense<Scalar>& b) {
 template <class Scalar>
 Dense<Scalar> all_products(const std::vector<NetworkView>& networks, double factor, int n_threads,
                            const StopToken& stop);
-
-/// Squared Frobenius norm of all networks together, means removed.
-double squared_norm(const std::vector<NetworkView>& networks, int n_threads, const StopToken& stop);
 
 extern template class ResponseOnExamples<float>;
 extern template class ResponseOnExamples<double>;

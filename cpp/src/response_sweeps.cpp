@@ -12,9 +12,9 @@ namespace {
 using Eigen::Index;
 using Eigen::MatrixXd;
 
-constexpr double kFirstReach = 0.4, kShortestReach = 0.2, kLongestReach = 2.0;
+constexpr double kFirstReach = 0.7, kShortestReach = 0.2, kLongestReach = 2.0;
 constexpr double kReachGrowth = 1.1, kReachFall = 0.7;
-constexpr int kLeadingRounds = 3;   // subspace iterations for the first network of a sequence
+constexpr int kLeadingRounds = 1;   // subspace iterations for the first network of a sequence
 constexpr int kSpectralRounds = 4;  // and for all networks together
 
 /// Makes the columns of all blocks together orthonormal, in place.
@@ -63,7 +63,7 @@ template <class Scalar>
 void Sweeps<Scalar>::continue_from(const WeightsOf<Scalar>& weights, const Push& push) {
     start_at(weights);
     reach_ = push.reach;
-    for (std::size_t i = 0; i < previous_.size(); ++i) {
+    for (std::size_t i = 0; i < push.previous.size(); ++i) {
         previous_[i] = push.previous[i].template cast<Scalar>();
     }
 }

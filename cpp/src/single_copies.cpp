@@ -3,90 +3,158 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <numeric>
 
-#include "huge_pages.hpp"
 #include "parallel.hpp"
 
 namespace convergent {
 namespace {
 
 using Eigen::Index;
+using Eigen::VectorXd;
 
 constexpr Index kRows = 256;         // in one task
+constexpr Index kTogether = 32;      // at a time
 constexpr Index kFirstExamples = 8;  // of a network, which tell the size of its activations
 constexpr double kOrdinary = 1e10;   // a mean square up to here, or over one of it, is
+constexpr double kFarOff = 1e-2;     // of the squares about a centre, the least about the means
 
 double mean_square_factor(double squares, double n_values) {
     const double factor = std::sqrt(n_values / squares);
     return std::isfinite(factor) && factor > 0.0 ? factor : 1.0;
 }
 
-/// A factor from a few examples all over each network.
-double first_factor(const std::vector<NetworkView>& networks) {
-    double squares = 0.0, n_values = 0.0;
-    std::vector<float> row;
-    for (const NetworkView& network : networks) {
-        row.resize(static_cast<std::size_t>(network.n_units));
-        const Index count = std::min<Index>(kFirstExamples, network.n_examples);
-        for (Index i = 0; i < count; ++i) {
-            const Index example = i * network.n_examples / count;
-            squares += read_rectangle(network, {example, 1, 0, network.n_units}, 1.0, row.data(),
-                                      network.n_units);
-        }
-        n_values += static_cast<double>(count * network.n_units);
-    }
-    return mean_square_factor(squares, n_values);
+std::vector<Index> widths_of(const std::vector<NetworkView>& networks) {
+    std::vector<Index> widths;
+    for (const NetworkView& network : networks) widths.push_back(network.n_units);
+    return widths;
 }
 
-/// Fills a copy of `n_rows` examples of each network, in parallel: read(network, first,
-/// count, factor, copy) reads `count` of them from row `first` on and returns their sum of squares.
-/// All is done a second time where the first examples said little about the size of all.
-template <class Read>
-SingleCopies copy_all(const std::vector<NetworkView>& networks, Index n_rows, int n_threads,
-                      const StopToken& stop, const Read& read) {
-    SingleCopies copies;
+/// Factor, and with `center` centres, from a few examples all over each network.
+void look_at_first(const std::vector<NetworkView>& networks, bool center, SingleCopies& copies) {
+    double squares = 0.0, n_values = 0.0;
+    RowDense<double> rows;
+    for (const NetworkView& network : networks) {
+        const Index count = std::min<Index>(kFirstExamples, network.n_examples);
+        rows.resize(count, network.n_units);
+        for (Index i = 0; i < count; ++i) {
+            read_rectangle(network, {i * network.n_examples / count, 1, 0, network.n_units},
+                           rows.row(i).data());
+        }
+        if (center) {
+            copies.centres.emplace_back(rows.colwise().mean());
+            rows.rowwise() -= copies.centres.back().transpose();
+        }
+        squares += rows.squaredNorm();
+        n_values += static_cast<double>(rows.size());
+    }
+    copies.factor = mean_square_factor(squares, n_values);
+}
+
+/// Fills a copy of the examples that `example` gives for each row of it, in parallel; sets no more
+/// than the sums where there is no memory for it.
+template <class Example>
+void read_rows(const std::vector<NetworkView>& networks, Index n_rows, int n_threads,
+               const StopToken& stop, const Example& example, SingleCopies& copies) {
+    const Index n_chunks = (n_rows + kRows - 1) / kRows;
     double n_values = 0.0;
     for (const NetworkView& network : networks) {
-        copies.networks.emplace_back();
-        resize_in_huge_pages(copies.networks.back(), n_rows, network.n_units);
-        n_values += static_cast<double>(copies.networks.back().size());
+        n_values += static_cast<double>(n_rows * network.n_units);
     }
-    std::vector<double> squares(static_cast<std::size_t>((n_rows + kRows - 1) / kRows));
-    const auto copy = [&](double factor) {
-        copies.factor = factor;
-        copies.squares = 0.0;
-        for (std::size_t i = 0; i < networks.size(); ++i) {
-            parallel_for_each(squares.size(), n_threads, stop, [&](std::size_t task) {
-                const Index first = static_cast<Index>(task) * kRows;
-                const Index count = std::min(kRows, n_rows - first);
-                squares[task] = read(networks[i], first, count, factor, copies.networks[i]);
-            });
-            copies.squares += std::accumulate(squares.begin(), squares.end(), 0.0);
+    const bool is_kept = !copies.networks.empty();
+    for (bool is_again = false;; is_again = true) {
+        const std::vector<NetworkView> views = with_means(networks, copies.centres);
+        std::vector<ExampleSums> chunks(static_cast<std::size_t>(n_chunks));
+        parallel_for(n_chunks, n_threads, stop, [&](Index chunk) {
+            ExampleSums& sums = chunks[static_cast<std::size_t>(chunk)];
+            sums = ExampleSums::zeros(copies.centres);
+            const Index end = std::min(n_rows, (chunk + 1) * kRows);
+            RowDense<float> scratch;
+            for (std::size_t i = 0; i < views.size(); ++i) {
+                const Index width = views[i].n_units;
+                if (!is_kept) scratch.resize(kTogether, width);
+                for (Index row = chunk * kRows, count; row < end; row += count) {
+                    const Index first = example(row), most = std::min(end - row, kTogether);
+                    for (count = 1; count < most && example(row + count) == first + count;) ++count;
+                    float* const to = is_kept ? copies.networks[i].row(row).data() : scratch.data();
+                    sums.squares += read_rectangle(views[i], {first, count, 0, width},
+                                                   copies.factor, to, width, sums.sums_of(i));
+                }
+            }
+        });
+        for (Index chunk = 1; chunk < n_chunks; ++chunk) {
+            chunks.front() += chunks[static_cast<std::size_t>(chunk)];
         }
-    };
-    copy(first_factor(networks));
-    const double mean_square = copies.squares / n_values * copies.factor * copies.factor;
-    if (copies.squares > 0.0 && !(mean_square < kOrdinary && mean_square > 1.0 / kOrdinary)) {
-        copy(mean_square_factor(copies.squares, n_values));
+        if (set_sums(chunks.front(), n_rows, n_values, copies) || is_again) return;
     }
-    return copies;
 }
 
 }  // namespace
 
-SingleCopies copy_in_single(const std::vector<NetworkView>& networks, int n_threads,
-                            const StopToken& stop) {
-    return copy_all(networks, networks.front().n_examples, n_threads, stop,
-                    [](const NetworkView& network, Index first, Index count, double factor,
-                       RowDense<float>& copy) {
-                        return read_rectangle(network, {first, count, 0, network.n_units}, factor,
-                                              copy.row(first).data(), network.n_units);
-                    });
+std::vector<VectorXd> SingleCopies::means() const {
+    std::vector<VectorXd> result = centres;
+    for (std::size_t i = 0; i < result.size(); ++i) result[i] += networks.shifts[i] / factor;
+    return result;
 }
 
-SingleCopies draw_in_single(const std::vector<NetworkView>& networks, Index group, int n_threads,
+std::vector<NetworkView> with_means(const std::vector<NetworkView>& networks,
+                                    const std::vector<VectorXd>& means) {
+    std::vector<NetworkView> views = networks;
+    for (std::size_t i = 0; i < means.size(); ++i) views[i].means = means[i].data();
+    return views;
+}
+
+ExampleSums ExampleSums::zeros(const std::vector<VectorXd>& centres) {
+    ExampleSums result;
+    for (const VectorXd& centre : centres) result.sums.push_back(VectorXd::Zero(centre.size()));
+    return result;
+}
+
+void ExampleSums::operator+=(const ExampleSums& other) {
+    squares += other.squares;
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += other.sums[i];
+}
+
+bool set_sums(const ExampleSums& sums, Index n_examples, double n_values, SingleCopies& copies) {
+    const auto count = static_cast<double>(n_examples);
+    copies.squares = sums.squares;
+    copies.networks.shifts.clear();
+    for (const VectorXd& sum : sums.sums) {
+        copies.squares -= sum.squaredNorm() / count;
+        copies.networks.shifts.emplace_back(sum * (copies.factor / count));
+    }
+    if (!(sums.squares > 0.0) || !std::isfinite(sums.squares)) return true;
+    copies.squares = std::max(copies.squares, 0.0);
+    const double mean_square = copies.squares / n_values * copies.factor * copies.factor;
+    const bool is_ordinary = mean_square < kOrdinary && mean_square > 1.0 / kOrdinary;
+    if (is_ordinary && copies.squares > kFarOff * sums.squares) return true;
+    copies.centres = copies.means();
+    copies.factor = mean_square_factor(copies.squares, n_values);
+    return false;
+}
+
+SingleCopies copy_in_single(const std::vector<NetworkView>& networks, int n_threads,
                             const StopToken& stop) {
+    SingleCopies copies;
+    look_at_first(networks, false, copies);
+    copies.networks.resize(networks.front().n_examples, widths_of(networks));
+    read_rows(
+        networks, networks.front().n_examples, n_threads, stop, [](Index row) { return row; },
+        copies);
+    return copies;
+}
+
+SingleCopies measure(const std::vector<NetworkView>& networks, bool center, int n_threads,
+                     const StopToken& stop) {
+    SingleCopies sums;
+    look_at_first(networks, center, sums);
+    read_rows(
+        networks, networks.front().n_examples, n_threads, stop, [](Index row) { return row; },
+        sums);
+    return sums;
+}
+
+SingleCopies draw_in_single(const std::vector<NetworkView>& networks, bool center, Index group,
+                            int n_threads, const StopToken& stop) {
     std::vector<Index> drawn;
     std::uint32_t state = 1;
     for (Index i = 0; i < networks.front().n_examples / group; ++i) {
@@ -94,17 +162,13 @@ SingleCopies draw_in_single(const std::vector<NetworkView>& networks, Index grou
         drawn.push_back(i * group +
                         static_cast<Index>((state >> 16) % static_cast<std::uint32_t>(group)));
     }
-    return copy_all(networks, static_cast<Index>(drawn.size()), n_threads, stop,
-                    [&](const NetworkView& network, Index first, Index count, double factor,
-                        RowDense<float>& copy) {
-                        double sum = 0.0;
-                        for (Index i = first; i < first + count; ++i) {
-                            const Index example = drawn[static_cast<std::size_t>(i)];
-                            sum += read_rectangle(network, {example, 1, 0, network.n_units}, factor,
-                                                  copy.row(i).data(), network.n_units);
-                        }
-                        return sum;
-                    });
+    SingleCopies copies;
+    look_at_first(networks, center, copies);
+    copies.networks.resize(static_cast<Index>(drawn.size()), widths_of(networks));
+    read_rows(
+        networks, static_cast<Index>(drawn.size()), n_threads, stop,
+        [&](Index row) { return drawn[static_cast<std::size_t>(row)]; }, copies);
+    return copies;
 }
 
 }  // namespace convergent

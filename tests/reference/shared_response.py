@@ -65,7 +65,7 @@ def sweeps(
     weights = [np.asarray(w, dtype=np.float64) for w in start]
     last: list[Matrix | None] = [None] * len(data)
     history = [objective(data, weights, shared_response(data, weights))]
-    reach = 0.4
+    reach = 0.7
     for sweep in range(n_sweeps):
         refused = 0
         for i, x in enumerate(data):

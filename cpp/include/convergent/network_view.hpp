@@ -34,9 +34,10 @@ void read_rectangle(const NetworkView& network, const Rectangle& part, double* o
 /// The same without gaps between the examples.
 void read_rectangle(const NetworkView& network, const Rectangle& part, double* out);
 /// The same times `factor`, rounded once, to single or to double precision. That to single
-/// precision returns the sum of squares in double, without the factor.
+/// precision returns the sum of squares in double, without the factor, and adds the examples, in
+/// double without it too, to `sums` (part.n_units,) unless that is null.
 double read_rectangle(const NetworkView& network, const Rectangle& part, double factor, float* out,
-                      std::ptrdiff_t out_stride);
+                      std::ptrdiff_t out_stride, double* sums = nullptr);
 void read_rectangle(const NetworkView& network, const Rectangle& part, double factor, double* out,
                     std::ptrdiff_t out_stride);
 

@@ -43,20 +43,22 @@ struct SharedResponseFit {
     bool converged = false;
     bool on_examples = false;  ///< whether the iterations read the examples or their cross-products
     std::size_t start = 0;     ///< which start was best
+    std::vector<Eigen::VectorXd> means;  ///< of the units, with `center`; set even where the rest
+                                         ///< is worthless because activations are not finite
 };
 
 /// Deterministic shared response model (Lu et al. 2018, Equation 1):
 /// min sum_i |X_i - S W_i^T|^2 over S and W_i with W_i^T W_i = I, by W_i = polar(X_i^T S) and
 /// S = mean_i X_i W_i.
 ///
-/// networks: of the same examples, each with n_units >= k; means are removed on reading.
-/// starts: at least one; of several, the one is followed that is lowest after a few sweeps (only
-/// with options.accelerate). response: S of the last weights, (n_examples, k), row-major,
-/// overwritten; must not alias the networks. The iterations work on the cross-products X_i^T X_j or
-/// on the examples, whichever is less work; the products are kept only while they take no more room
-/// than the activations in double, or 64 MiB. Sweeps on the examples in single precision copy
-/// these. Same bits for every n_threads.
-SharedResponseFit fit_shared_response(const std::vector<NetworkView>& networks,
+/// networks: of the same examples, each with n_units >= k, without means; with `center` the means
+/// of the units are removed. starts: at least one; of several, the one is followed that is lowest
+/// after a few sweeps (only with options.accelerate). response: S of the last weights, (n_examples,
+/// k), row-major, overwritten; must not alias the networks. The iterations work on the
+/// cross-products X_i^T X_j or on the examples, whichever is less work; the products are kept only
+/// while they take no more room than the activations in double, or 64 MiB. Sweeps on the examples
+/// in single precision copy these. Same bits for every n_threads.
+SharedResponseFit fit_shared_response(std::vector<NetworkView> networks, bool center,
                                       const std::vector<ResponseStarts>& starts, double* response,
                                       const SharedResponseOptions& options, const StopToken& stop);
 

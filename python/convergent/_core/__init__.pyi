@@ -97,7 +97,7 @@ class Kernels(Protocol):
     def shared_response(
         self,
         networks: Sequence[Floats],
-        means: Sequence[Float64] | None,
+        center: bool,
         starts: Sequence[tuple[str, Sequence[Float64]]],
         *,
         max_iter: int,
@@ -106,7 +106,7 @@ class Kernels(Protocol):
         accelerate: bool,
         single: bool | None,
         n_threads: int,
-    ) -> tuple[list[Float64], Float64 | None, Float64, bool, bool, int]: ...
+    ) -> tuple[list[Float64], Float64 | None, Float64, bool, bool, int, list[Float64]]: ...
     def shared_response_of_products(
         self,
         products: Float64,
@@ -119,7 +119,7 @@ class Kernels(Protocol):
         accelerate: bool,
         single: bool | None,
         n_threads: int,
-    ) -> tuple[list[Float64], Float64 | None, Float64, bool, bool, int]: ...
+    ) -> tuple[list[Float64], Float64 | None, Float64, bool, bool, int, list[Float64]]: ...
     def probabilistic_response(
         self,
         networks: Sequence[Floats],

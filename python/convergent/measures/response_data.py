@@ -22,28 +22,41 @@ class ResponseData:
     def __init__(self, activations: Sequence[Any] | Moments, n_threads: int) -> None:
         self._n_threads = n_threads
         self._kept: dict[bool, Matrix] = {}
+        self._means: list[Matrix] | None = None
         self._moments = activations if isinstance(activations, Moments) else None
         if isinstance(activations, Moments):
             self.widths = activations.widths
             self.n_examples = activations.n_examples
-            self.means = [activations.mean(i) for i in range(len(self.widths))]
+            self._means = [activations.mean(i) for i in range(len(self.widths))]
             return
         self._networks = _validate.activation_list(activations, "activations", check_finite=False)
         self.widths = tuple(network.shape[1] for network in self._networks)
         self.n_examples = self._networks[0].shape[0]
-        self.means = [_core.kernels.unit_summary(x, None, n_threads)[2] for x in self._networks]
-        for i, mean in enumerate(self.means):
-            if not np.isfinite(mean).all():
-                _validate.refuse_non_finite(self._networks[i], f"activations[{i}]")
+
+    def means(self) -> list[Matrix]:
+        """Return the means of each network's units."""
+        if self._means is None:
+            self._means = [
+                _core.kernels.unit_summary(x, None, self._n_threads)[2] for x in self._networks
+            ]
+            if not all(np.isfinite(mean).all() for mean in self._means):
+                self._refuse()
+        return self._means
 
     def deterministic(self, center: bool, starts: list[Start], **settings: Any) -> Fit:
         """Return weights, response, objectives, convergence, the place of work and the best start."""
         settings["n_threads"] = self._n_threads
         if self._moments is None:
-            means = self.means if center else None
-            return _core.kernels.shared_response(self._networks, means, starts, **settings)
-        products = self._products(center)
-        return _core.kernels.shared_response_of_products(products, self.widths, starts, **settings)
+            fit = _core.kernels.shared_response(self._networks, center, starts, **settings)
+        else:
+            fit = _core.kernels.shared_response_of_products(
+                self._products(center), self.widths, starts, **settings
+            )
+        if not np.isfinite(fit[2]).all():
+            self._refuse()
+        if center and self._means is None:
+            self._means = fit[-1]
+        return fit[:-1]
 
     def probabilistic(
         self, center_squares: bool, center: bool, start: list[Matrix], **settings: Any
@@ -52,9 +65,9 @@ class ResponseData:
         settings["n_threads"] = self._n_threads
         squares = self._squares(center_squares)
         if not np.isfinite(squares).all():
-            raise ValueError("`activations` must be small enough to square in float64")
+            self._refuse()
         if self._moments is None:
-            means = self.means if center else None
+            means = self.means() if center else None
             return _core.kernels.probabilistic_response(
                 self._networks, means, squares, start, **settings
             )
@@ -62,6 +75,13 @@ class ResponseData:
         return _core.kernels.probabilistic_response_of_products(
             products, self.widths, float(self.n_examples), squares, start, **settings
         )
+
+    def _refuse(self) -> None:
+        """Say why there are no finite squares."""
+        if self._moments is None:
+            for i, network in enumerate(self._networks):
+                _validate.refuse_non_finite(network, f"activations[{i}]")
+        raise ValueError("`activations` must be small enough to square in float64")
 
     def _products(self, center: bool) -> Matrix:
         """Return the cross-products of all units, which a start and the iterations share."""
@@ -77,7 +97,7 @@ class ResponseData:
             products = (self._moments.cross_product(i, i, center=center) for i in numbers)
             return [float(np.trace(product)) for product in products]
         squares = []
-        for network, mean in zip(self._networks, self.means):
+        for network, mean in zip(self._networks, self.means()):
             total = 0.0
             with np.errstate(over="ignore"):
                 for rows in _validate.row_blocks(network):

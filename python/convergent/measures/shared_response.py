@@ -99,9 +99,12 @@ class SharedResponseModel(Estimator):
     Dead and duplicated units, and more features than the data have rank, are allowed: the weights
     are orthonormal all the same, undetermined directions follow the start.
     Memory: the shared response, and either the cross-products of all units (never more than the
-    activations take in float64, or 64 MiB) or blocks of 256 examples. Large activations that are
-    read in every iteration are copied to float32 for all but the last iterations, unless
-    ``extrapolate=False``. The same seed gives the same bits with any number of threads.
+    activations take in float64, or 64 MiB) or blocks of examples. Large activations that are read in
+    every iteration are copied to float32, unless one iteration is all; a quarter of the examples
+    gives the start, the first iteration is the plain alternation. Iterations are in float64 where
+    only that can tell what they change; the weights, the response and the last objective always
+    are. With ``extrapolate=False`` all is in float64. The same seed gives the same bits with any
+    number of threads.
 
     References
     ----------
@@ -193,8 +196,6 @@ class SharedResponseModel(Estimator):
             fit, best = self._fit_probabilistic(data, starts)
             self.noise_variances_, self.covariance_ = fit[4:6]
         weights, response, history, converged = fit[:4]
-        if not np.isfinite(history).all():
-            raise ValueError("`activations` must be small enough to square in float64")
         if self.algorithm == "probabilistic":
             history = -history
         elif self.convention == "brainiak":
@@ -202,7 +203,7 @@ class SharedResponseModel(Estimator):
         if response is not None:
             self.shared_response_ = response
         self.weights_, self.converged_ = weights, converged
-        self.means_ = data.means if self._centres else [np.zeros(n) for n in data.widths]
+        self.means_ = data.means() if self._centres else [np.zeros(n) for n in data.widths]
         self.objective_history_, self.objective_ = history, float(history[-1])
         self.n_iter_, self.start_ = history.size - 1, starts[best][0]
         self._warn_if_stopped_early()

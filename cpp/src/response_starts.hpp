@@ -1,0 +1,64 @@
+#pragma once
+
+#include <Eigen/Core>
+#include <vector>
+
+#include "convergent/shared_response.hpp"
+#include "polar.hpp"
+#include "response_sweeps.hpp"
+
+namespace convergent {
+
+constexpr int kTrialSweeps = 3;  // from each of several starts
+
+template <class Scalar>
+WeightsOf<Scalar> converted(const Weights& weights) {
+    WeightsOf<Scalar> result;
+    for (const Eigen::MatrixXd& w : weights) result.push_back(w.template cast<Scalar>());
+    return result;
+}
+
+/// The columns of w, made orthonormal; where they span everything, those of the identity.
+inline Eigen::MatrixXd orthonormal(const Eigen::MatrixXd& w, const StopToken& stop) {
+    if (w.rows() == w.cols()) return Eigen::MatrixXd::Identity(w.rows(), w.cols());
+    return polar_factor(w, Eigen::MatrixXd::Identity(w.rows(), w.cols()), stop);
+}
+
+template <class Scalar>
+void begin(Sweeps<Scalar>& sweeps, const ResponseStarts& start, const StopToken& stop) {
+    WeightsOf<Scalar> weights = converted<Scalar>(start.weights);
+    switch (start.kind) {
+        case ResponseStart::kGiven:
+            return sweeps.start_at(weights);
+        case ResponseStart::kSequential:
+            weights.front() = orthonormal(start.weights.front(), stop).template cast<Scalar>();
+            return sweeps.start_in_sequence(weights);
+        case ResponseStart::kSpectral:
+            return sweeps.start_spectrally(weights);
+    }
+}
+
+/// Begins at the start that is lowest after a few sweeps, and returns which one that is.
+template <class Scalar>
+std::size_t begin_at_best(Sweeps<Scalar>& sweeps, const std::vector<ResponseStarts>& starts,
+                          const StopToken& stop) {
+    if (starts.size() == 1) {
+        begin(sweeps, starts.front(), stop);
+        return 0;
+    }
+    std::size_t best = 0;
+    double highest = -1.0;
+    WeightsOf<Scalar> weights;
+    for (std::size_t i = 0; i < starts.size(); ++i) {
+        begin(sweeps, starts[i], stop);
+        for (int sweep = 0; sweep < kTrialSweeps; ++sweep) sweeps.sweep();
+        if (sweeps.norm() <= highest) continue;
+        best = i;
+        highest = sweeps.norm();
+        weights = sweeps.weights();
+    }
+    sweeps.start_at(weights);
+    return best;
+}
+
+}  // namespace convergent

@@ -1,0 +1,159 @@
+#include "single_fit.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "parallel.hpp"
+#include "polar.hpp"
+#include "response_starts.hpp"
+#include "single_pass.hpp"
+
+namespace convergent {
+namespace {
+
+using Eigen::Index;
+using Eigen::MatrixXd;
+
+constexpr int kMostBlind = 30;   // sweeps in single precision that change less than kSingleRounding
+constexpr double kFine = 1e-10;  // a change that only double can tell, over the sum of squares
+constexpr double kSure = 4.0;    // margin of a change judged by the step
+constexpr Index kDrawnGroup = 4;  // of the examples, of which one is drawn for a start
+constexpr int kDrawnSweeps = 2;
+constexpr int kWideningSteps = 2;
+constexpr double kOnceIsEnough = 1e-4;  // distance from orthonormal weights
+
+/// Weights in double, orthonormal to its rounding: W (I - E / 2 + 3 E^2 / 8) with W^T W = I + E,
+/// which leaves about E^3. E is of the size of single precision, so that this is enough for E^2
+/// and, where it is small, for the whole correction.
+Weights widened(const WeightsOf<float>& weights, int n_threads, const StopToken& stop) {
+    Weights result(weights.size());
+    parallel_for_each(weights.size(), n_threads, stop, [&](std::size_t i) {
+        MatrixXd& w = result[i];
+        w = weights[i].cast<double>();
+        const Index k = w.cols();
+        for (int step = 0; step < kWideningSteps; ++step) {
+            MatrixXd rest = -MatrixXd::Identity(k, k);
+            rest.selfadjointView<Eigen::Lower>().rankUpdate(w.transpose());
+            rest.triangularView<Eigen::StrictlyUpper>() = rest.transpose();
+            const double size = rest.norm();
+            Eigen::MatrixXf narrow = rest.cast<float>();
+            narrow = 0.375f * (narrow * narrow) - 0.5f * narrow;
+            if (size < kOnceIsEnough) {
+                w += (weights[i] * narrow).template cast<double>();
+                break;
+            }
+            w += w * narrow.cast<double>();
+        }
+    });
+    return result;
+}
+
+/// Sweeps in single precision until the objective is quiet, only until it has no more to give. The
+/// weights settle further than the objective can be told there: its last changes are judged by the
+/// squared step, to which they are in proportion, and double has the last word on them.
+void run_in_single(Sweeps<float>& sweeps, double scale, Progress& progress) {
+    const double blur = kSingleRounding * progress.problem.total;
+    double change_a_step = 0.0, least_step = sweeps.least_step();
+    for (int n_blind = 0; !progress.is_over() && n_blind < kMostBlind;) {
+        const double objective = progress.history.back();
+        sweeps.sweep();
+        const double reached = progress.problem.objective(sweeps.norm() * scale);
+        progress.history.push_back(std::min(objective, reached));
+        const double change = std::abs(objective - reached), step = sweeps.squared_step();
+        if (change > blur) {
+            change_a_step = change / step;
+            progress.count(change, 0.0);
+            continue;
+        }
+        ++n_blind;
+        progress.count(kSure * change_a_step * step, 0.0);
+        const bool is_fine = progress.options.tol * objective < kFine * progress.problem.total;
+        if (is_fine) progress.n_quiet = std::min(progress.n_quiet, 1);
+        if ((is_fine && progress.n_quiet == 1) || !(step > least_step)) return;
+    }
+}
+
+/// Sweeps on some of the examples, from the best start; sets its number.
+WeightsOf<float> weights_of_drawn(const ResponseProblem& problem, const SingleCopies& drawn,
+                                  const std::vector<ResponseStarts>& starts, std::size_t& best) {
+    ResponseStage<float> stage(problem, drawn.networks, 1.0);
+    Sweeps<float> sweeps(stage.sum(), problem.widths, problem.k, problem.n_threads, problem.stop);
+    best = begin_at_best(sweeps, starts, problem.stop);
+    for (int sweep = 0; sweep < kDrawnSweeps; ++sweep) sweeps.sweep();
+    return sweeps.weights();
+}
+
+/// Sweeps in single precision from where `sweeps` stands.
+SingleEnd end_in_single(Sweeps<float>& sweeps, double factor, Progress& progress,
+                        SharedResponseFit& fit) {
+    const ResponseProblem& problem = progress.problem;
+    run_in_single(sweeps, 1.0 / (factor * factor), progress);
+    fit.weights = widened(sweeps.weights(), problem.n_threads, problem.stop);
+    return {sweeps.push(factor)};
+}
+
+}  // namespace
+
+bool worth_drawing(const ResponseProblem& problem, const std::vector<ResponseStarts>& starts) {
+    const Index widest = *std::max_element(problem.widths.begin(), problem.widths.end());
+    const bool are_given = std::any_of(starts.begin(), starts.end(), [](const auto& start) {
+        return start.kind == ResponseStart::kGiven;
+    });
+    // Square networks gain little from the plain iteration that comes next.
+    const bool is_square =
+        *std::min_element(problem.widths.begin(), problem.widths.end()) == problem.k;
+    return !are_given && !is_square &&
+           problem.n_examples >= static_cast<double>(kDrawnGroup * 2 * widest);
+}
+
+SingleEnd fit_in_single(const ResponseProblem& problem, const SingleCopies& copies,
+                        const std::vector<ResponseStarts>& starts, Progress& progress,
+                        SharedResponseFit& fit) {
+    double factor = copies.factor;
+    if (copies.networks.empty()) {
+        const double mean_square = problem.total / (problem.n_examples * problem.n_units());
+        factor = mean_square > 0.0 ? 1.0 / std::sqrt(mean_square) : 1.0;
+    }
+    ResponseStage<float> stage(problem, copies.networks, factor);
+    Sweeps<float> sweeps(stage.sum(), problem.widths, problem.k, problem.n_threads, problem.stop);
+    fit.on_examples = stage.on_examples();
+    fit.start = begin_at_best(sweeps, starts, problem.stop);
+    progress.history.push_back(problem.objective(sweeps.norm() / (factor * factor)));
+    return end_in_single(sweeps, factor, progress, fit);
+}
+
+SingleEnd fit_from_drawn(ResponseProblem& problem, bool center,
+                         const std::vector<ResponseStarts>& starts, Progress& progress,
+                         SharedResponseFit& fit) {
+    const SingleCopies drawn =
+        draw_in_single(*problem.networks, center, kDrawnGroup, problem.n_threads, problem.stop);
+    problem.total = drawn.squares;
+    if (!std::isfinite(problem.total)) return {};
+    WeightsOf<float> weights = weights_of_drawn(problem, drawn, starts, fit.start);
+    const int n_iterations = progress.options.max_iter;
+    const SinglePass pass = pass_in_single(*problem.networks, weights, drawn, n_iterations > 1,
+                                           problem.n_threads, problem.stop);
+    problem.total = pass.copies.squares;
+    if (!std::isfinite(problem.total)) return {};
+    fit.means = pass.copies.means();
+    fit.on_examples = true;
+    const double factor = pass.copies.factor, scale = 1.0 / (factor * factor);
+    progress.history.push_back(problem.objective(pass.norm * scale));
+    if (n_iterations > 0) {
+        parallel_for_each(weights.size(), problem.n_threads, problem.stop, [&](std::size_t i) {
+            weights[i] =
+                QuickPolar<float>()(pass.products[i], Dense<float>(weights[i]), 1, problem.stop);
+        });
+    }
+    if (n_iterations <= 1) {
+        fit.weights = widened(weights, problem.n_threads, problem.stop);
+        return {{}, n_iterations == 0};
+    }
+    ResponseStage<float> stage(problem, pass.copies.networks, factor);
+    Sweeps<float> sweeps(stage.sum(), problem.widths, problem.k, problem.n_threads, problem.stop);
+    sweeps.start_at(weights);
+    progress.count_to(problem.objective(sweeps.norm() * scale));
+    return end_in_single(sweeps, factor, progress, fit);
+}
+
+}  // namespace convergent
