@@ -32,35 +32,31 @@ PAPER_EPOCHS = (0, 1, 2, 4, 6, 9, 14, 21, 32, 50)
 VGG11_CHANNELS = (16, "M", 32, "M", 64, 64, "M", 128, 128, "M", 128, 128, "M")
 
 
+# Networks mirror by themselves: `nets.train` mirrors only images that it also crops.
+def half_mirrored(images: torch.Tensor) -> torch.Tensor:
+    """Return images of which each is mirrored with a probability of one half."""
+    mirrored = torch.rand(len(images), 1, 1, 1) < 0.5
+    return torch.where(mirrored, images.flip(3), images)
+
+
 class MirroredAlexNet(nets.AlexNet32):
     """An AlexNet32 that mirrors half of the images it is trained on."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return logits."""
-        if self.training:
-            mirrored = torch.rand(len(images), 1, 1, 1) < 0.5
-            images = torch.where(mirrored, images.flip(3), images)
-        logits: torch.Tensor = super().forward(images)
+        logits: torch.Tensor = super().forward(half_mirrored(images) if self.training else images)
         return logits
 
 
-class HalfPrecisionConvNet(nets.ConvNet):
-    """The ConvNet of 32, 64 and 512 units, trained with bfloat16 products and half of the images mirrored."""
+class MirroredConvNet(nets.ConvNet):
+    """The ConvNet of 32, 64 and 512 units, which mirrors half of the images it is trained on."""
 
     def __init__(self, n_classes: int) -> None:
         super().__init__(3, 32, (32, 64, 512), n_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return logits."""
-        if not self.training:
-            return self._logits(images)
-        mirrored = torch.rand(len(images), 1, 1, 1) < 0.5
-        images = torch.where(mirrored, images.flip(3), images)
-        with torch.autocast("cpu", torch.bfloat16):
-            return self._logits(images.to(memory_format=torch.channels_last)).float()
-
-    def _logits(self, images: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = super().forward(images)
+        logits: torch.Tensor = super().forward(half_mirrored(images) if self.training else images)
         return logits
 
 
@@ -193,7 +189,7 @@ def _print_epoch(description: str, done: int, total: int) -> None:
 def convnet_epochs(work: Path, dataset: str) -> dict[str, dict[int, nn.Module]]:
     """Return the ConvNets that were trained into `work`: by seed, and by the epoch of the checkpoint."""
     n_classes = 100 if dataset == "cifar100" else 10
-    model = partial(HalfPrecisionConvNet, n_classes)
+    model = partial(MirroredConvNet, n_classes)
     return {
         folder.name: {
             epoch: nets.load_network(path, model)
@@ -220,10 +216,11 @@ def main() -> None:
     model: Callable[[], nn.Module]
     if arguments.network == "alexnet32":
         model = partial(MirroredAlexNet, width=arguments.width, dropout=0.0)
-        checkpoints, out = [0, arguments.epochs], "alexnet32"
+        checkpoints, out, precision = [0, arguments.epochs], "alexnet32", "float32"
     else:
-        model = partial(HalfPrecisionConvNet, len(data.class_names))
+        model = partial(MirroredConvNet, len(data.class_names))
         checkpoints, out = [*PAPER_EPOCHS, arguments.epochs], f"convnet-{arguments.dataset}"
+        precision = "bfloat16"
     paths = nets.train(
         model,
         data,
@@ -233,6 +230,7 @@ def main() -> None:
         checkpoints=sorted({epoch for epoch in checkpoints if epoch <= arguments.epochs}),
         batch_size=64,
         learning_rate=arguments.rate,
+        precision=precision,
         progress=_print_epoch,
     )
     for path in paths:

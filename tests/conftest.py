@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from convergent import _core
+
+if TYPE_CHECKING:
+    from convergent import Statistics
+    from convergent.study import Study
 
 try:
     from hypothesis import settings
@@ -43,3 +49,30 @@ def shared() -> Path:
 def golden(shared: Path) -> Path:
     """Folder of the golden numbers."""
     return shared / "golden"
+
+
+@pytest.fixture(scope="module")
+def one_torch_thread() -> Iterator[None]:
+    """Let torch use one thread while a module's tests run."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def three_networks() -> Statistics:
+    """Statistics that are small and yet fit every measure."""
+    from tests.small_study import small_statistics
+
+    return small_statistics()
+
+
+@pytest.fixture(scope="session")
+def expected_study(three_networks: Statistics) -> Study:
+    """What a comparison of the three networks finds, in this process and on one thread."""
+    from convergent import study
+
+    return study.compare(three_networks, n_threads=1)

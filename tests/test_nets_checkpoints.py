@@ -14,16 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from convergent.nets import checkpoints, load_checkpoint, save_checkpoint
-
-
-class Trap:
-    """Writes a file if it is ever unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
+from tests.pickle_trap import Trap
 
 
 def test_round_trip_keeps_bits_dtypes_and_metadata(tmp_path: Path) -> None:

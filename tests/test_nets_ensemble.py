@@ -17,7 +17,7 @@ from torch import nn
 from convergent import nets
 from convergent.nets import ensemble
 from convergent.nets.ensemble import pays, reason_against
-from convergent.nets.settings import make_settings
+from convergent.training_settings import make_settings
 from tests.test_nets_training import metrics, noisy_network, small_digits, weights
 
 SETTINGS: dict[str, Any] = {

@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 import torch
 
 from convergent import nets
-from tests.test_nets_checkpoints import Trap
+from tests.pickle_trap import Trap
 from tests.test_nets_training import small_digits, weights
 
 SMALL: dict[str, Any] = {"epochs": 2, "checkpoints": (0, 1), "batch_size": 100, "seeds": [0]}

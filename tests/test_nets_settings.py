@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ pytest.importorskip("torch")
 
 import torch
 
-from convergent import cli_train, nets
-from convergent.nets.recipes import RECIPES, TrainingRecipe
+from convergent import nets
 from convergent.nets.seed_run import make_optimizer
-from convergent.nets.settings import (
+from convergent.study.folder import DEFAULT_TOP
+from convergent.training_recipes import RECIPES, TrainingRecipe
+from convergent.training_settings import (
     ADDED,
-    AUGMENTATIONS,
-    PRECISIONS,
+    DEFAULTS,
+    DEVICE,
     SCHEDULES,
     TrainingSettings,
     make_settings,
@@ -229,11 +231,14 @@ def test_folders_from_before_these_settings_go_on(tmp_path: Path) -> None:
         nets.train("convnet", small_digits(), out=half.parent, nesterov=False, **arguments)
 
 
-def test_the_command_line_knows_the_same_names() -> None:
-    assert tuple(RECIPES) == cli_train.RECIPE_NAMES
-    assert SCHEDULES == cli_train.SCHEDULE_NAMES
-    assert AUGMENTATIONS == cli_train.AUGMENTATION_NAMES
-    assert PRECISIONS == cli_train.PRECISION_NAMES
+def test_functions_have_the_defaults_of_the_command_line() -> None:
+    train, collect = (
+        inspect.signature(function).parameters for function in (nets.train, nets.collect)
+    )
+    assert train["precision"].default == DEFAULTS.precision
+    assert train["compile"].default == DEFAULTS.compile
+    assert train["device"].default == DEVICE
+    assert collect["n_top"].default == DEFAULT_TOP
 
 
 def test_the_command_line_passes_settings_on(

@@ -35,12 +35,7 @@ nets.train(noisy_network, small_digits(), seeds=[0, 1], out=sys.argv[1], progres
 """
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def small_digits() -> nets.ImageDataset:
@@ -79,12 +74,8 @@ def metrics(folder: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("undisturbed")
-    folders = nets.train(noisy_network, small_digits(), seeds=[0, 1], out=out, **SMALL)
-    torch.set_num_threads(threads)
-    return folders
+    return nets.train(noisy_network, small_digits(), seeds=[0, 1], out=out, **SMALL)
 
 
 def test_seeds_learn_the_digits(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from convergent.cli import main
 from convergent.study import DaskCluster, Study, StudyFolder
 from convergent.study.dask_cluster import _ended
 from convergent.study.job import WorkerDied
-from tests.small_study import assert_same, small_statistics
+from tests.small_study import assert_same
 
 pytest.importorskip("distributed", reason="distributed is not installed")
 
@@ -81,16 +81,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         found.stop()
 
 
-@pytest.fixture(scope="module")
-def statistics() -> cv.Statistics:
-    return small_statistics()
-
-
-@pytest.fixture(scope="module")
-def expected(statistics: cv.Statistics) -> Study:
-    return study.compare(statistics, n_threads=1)
-
-
 class KillOne:
     """Kills a worker of the cluster when it has begun some tasks."""
 
@@ -109,39 +99,39 @@ class KillOne:
 
 
 def test_a_cluster_gives_the_same_numbers_though_a_worker_is_killed(
-    cluster: Cluster, statistics: cv.Statistics, expected: Study, tmp_path: Path
+    cluster: Cluster, three_networks: cv.Statistics, expected_study: Study, tmp_path: Path
 ) -> None:
     killer = KillOne(cluster)
     found = study.compare(
-        statistics, scheduler=cluster.address, progress=killer, out=tmp_path / "out"
+        three_networks, scheduler=cluster.address, progress=killer, out=tmp_path / "out"
     )
     cluster.add_worker()
     assert killer.has_killed
     assert any("of a and b, layer conv" in name for name in killer.names)
-    assert_same(found, expected, tmp_path)
-    assert_same(Study.load(tmp_path / "out"), expected, tmp_path)
+    assert_same(found, expected_study, tmp_path)
+    assert_same(Study.load(tmp_path / "out"), expected_study, tmp_path)
 
 
 def test_the_command_compares_on_a_cluster(
-    cluster: Cluster, statistics: cv.Statistics, tmp_path: Path
+    cluster: Cluster, three_networks: cv.Statistics, tmp_path: Path
 ) -> None:
-    statistics.save(StudyFolder(tmp_path).statistics)
+    three_networks.save(StudyFolder(tmp_path).statistics)
     options = ["--measures", "cka", "correlation", "--scheduler", cluster.address, "--quiet"]
     assert main(["compare", str(tmp_path), *options]) == 0
     found = Study.load(StudyFolder(tmp_path).comparisons)
-    assert_same(found, study.compare(statistics, ["cka", "correlation"]), tmp_path)
+    assert_same(found, study.compare(three_networks, ["cka", "correlation"]), tmp_path)
 
 
 def test_a_client_that_is_given_stays_open(
-    cluster: Cluster, statistics: cv.Statistics, tmp_path: Path
+    cluster: Cluster, three_networks: cv.Statistics, tmp_path: Path
 ) -> None:
     from distributed import Client
 
     with Client(cluster.address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
         executor = DaskCluster(client)
-        found = study.compare(statistics, ["cka"], executor=executor, out=tmp_path / "out")
+        found = study.compare(three_networks, ["cka"], executor=executor, out=tmp_path / "out")
         assert client.status == "running"
-    assert_same(found, study.compare(statistics, ["cka"]), tmp_path)
+    assert_same(found, study.compare(three_networks, ["cka"]), tmp_path)
 
 
 def test_what_cannot_be_computed_is_the_same_problem(cluster: Cluster, tmp_path: Path) -> None:
@@ -154,22 +144,22 @@ def test_what_cannot_be_computed_is_the_same_problem(cluster: Cluster, tmp_path:
 
 
 def test_truncated_and_foreign_results_are_refused(
-    cluster: Cluster, statistics: cv.Statistics, tmp_path: Path
+    cluster: Cluster, three_networks: cv.Statistics, tmp_path: Path
 ) -> None:
-    study.compare(statistics, ["cka"], out=tmp_path)
+    study.compare(three_networks, ["cka"], out=tmp_path)
     first, second = sorted(tmp_path.glob("*/cka/*.npz"))[:2]
     first.write_bytes(first.read_bytes()[:-20])
     with pytest.raises(UnreadableFileError, match=first.name):
-        study.compare(statistics, ["cka"], scheduler=cluster.address, out=tmp_path)
+        study.compare(three_networks, ["cka"], scheduler=cluster.address, out=tmp_path)
     first.write_bytes(second.read_bytes())
     with pytest.raises(UnreadableFileError, match="remove it to go on"):
-        study.compare(statistics, ["cka"], scheduler=cluster.address, out=tmp_path)
+        study.compare(three_networks, ["cka"], scheduler=cluster.address, out=tmp_path)
 
 
 def test_an_error_of_a_worker_ends_the_comparison(
-    cluster: Cluster, statistics: cv.Statistics, tmp_path: Path
+    cluster: Cluster, three_networks: cv.Statistics, tmp_path: Path
 ) -> None:
-    task = study.plan(statistics, ["cka"]).tasks[-1].task
+    task = study.plan(three_networks, ["cka"]).tasks[-1].task
 
     def spoil(description: str, done: int, total: int) -> None:
         if (tmp_path / "plan.json").exists():
@@ -177,18 +167,20 @@ def test_an_error_of_a_worker_ends_the_comparison(
             (tmp_path / task.file).write_bytes(b"something else")
 
     with pytest.raises(UnreadableFileError, match=r"b--c\.npz is truncated or no file"):
-        study.compare(statistics, ["cka"], scheduler=cluster.address, out=tmp_path, progress=spoil)
+        study.compare(
+            three_networks, ["cka"], scheduler=cluster.address, out=tmp_path, progress=spoil
+        )
 
 
 def test_an_interrupt_cancels_what_has_not_begun(
-    cluster: Cluster, statistics: cv.Statistics, tmp_path: Path
+    cluster: Cluster, three_networks: cv.Statistics, tmp_path: Path
 ) -> None:
     def stop(description: str, done: int, total: int) -> None:
         if 3 <= done < total:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        study.compare(statistics, scheduler=cluster.address, out=tmp_path, progress=stop)
+        study.compare(three_networks, scheduler=cluster.address, out=tmp_path, progress=stop)
     partial = Study.load(tmp_path)
     assert len(partial.results) >= 1
     assert partial.unfinished
@@ -214,33 +206,33 @@ def test_a_scheduler_that_goes_away_is_an_error() -> None:
         _ended(Lost())
 
 
-def test_a_scheduler_that_is_not_there(statistics: cv.Statistics, tmp_path: Path) -> None:
+def test_a_scheduler_that_is_not_there(three_networks: cv.Statistics, tmp_path: Path) -> None:
     cluster = DaskCluster("tcp://127.0.0.1:9", seconds_to_connect=0.5)
     with pytest.raises(RuntimeError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
-        study.compare(statistics, ["cka"], executor=cluster, out=tmp_path)
+        study.compare(three_networks, ["cka"], executor=cluster, out=tmp_path)
 
 
-def test_a_scheduler_without_workers(statistics: cv.Statistics, tmp_path: Path) -> None:
+def test_a_scheduler_without_workers(three_networks: cv.Statistics, tmp_path: Path) -> None:
     alone = Cluster(tmp_path)
     try:
         cluster = DaskCluster(alone.address, seconds_to_connect=0.5)
         with pytest.raises(RuntimeError, match="has no workers"):
-            study.compare(statistics, ["cka"], executor=cluster, out=tmp_path / "out")
+            study.compare(three_networks, ["cka"], executor=cluster, out=tmp_path / "out")
     finally:
         alone.stop()
 
 
-def test_results_on_a_cluster_need_a_folder(statistics: cv.Statistics) -> None:
+def test_results_on_a_cluster_need_a_folder(three_networks: cv.Statistics) -> None:
     with pytest.raises(ValueError, match="`out` must be a folder that all workers see"):
-        study.compare(statistics, ["cka"], scheduler="tcp://127.0.0.1:9")
+        study.compare(three_networks, ["cka"], scheduler="tcp://127.0.0.1:9")
 
 
 def test_without_distributed_the_error_says_what_to_install(
-    statistics: cv.Statistics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    three_networks: cv.Statistics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ImportError, match="needs distributed"):
-        study.compare(statistics, ["cka"], scheduler="tcp://127.0.0.1:9", out=tmp_path)
+        study.compare(three_networks, ["cka"], scheduler="tcp://127.0.0.1:9", out=tmp_path)
 
 
 def test_importing_the_studies_imports_no_dask() -> None:

@@ -7,7 +7,6 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-import torch
 from PIL import Image
 
 from convergent import nets
@@ -24,15 +22,13 @@ from convergent.cli import main
 from convergent.cli_arguments import DATASET_NAMES, MODEL_NAMES
 from tests.stored_image_files import write_cifar10
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 
 @pytest.fixture(autouse=True)
-def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CONVERGENT_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_the_command_line_knows_every_name() -> None:

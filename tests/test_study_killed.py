@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convergent import pipeline, study
+from convergent import pipeline
 from convergent.study import Study, StudyFolder
 from convergent.study.unfinished import PLAN
 from tests.small_study import assert_same, small_statistics
@@ -20,11 +20,6 @@ from tests.small_study import assert_same, small_statistics
 psutil = pytest.importorskip("psutil")
 
 N_KILLS = int(os.environ.get("CONVERGENT_KILLS", "6"))
-
-
-@pytest.fixture(scope="module")
-def expected() -> Study:
-    return study.compare(small_statistics(), n_threads=1)
 
 
 def kill_when(folder: StudyFolder, n_results: int, delay: float, n_workers: int) -> int:
@@ -46,7 +41,7 @@ def kill_when(folder: StudyFolder, n_results: int, delay: float, n_workers: int)
 
 
 @pytest.mark.parametrize("number", range(N_KILLS))
-def test_a_killed_comparison_goes_on(number: int, expected: Study, tmp_path: Path) -> None:
+def test_a_killed_comparison_goes_on(number: int, expected_study: Study, tmp_path: Path) -> None:
     random = np.random.default_rng(number)
     n_results = 0 if number == 0 else int(random.integers(1, 46))
     delay = float(random.uniform(0.0, 0.05))
@@ -65,6 +60,6 @@ def test_a_killed_comparison_goes_on(number: int, expected: Study, tmp_path: Pat
             page = folder.report.read_text()
             assert f"<b>{len(partial.unfinished)} tasks</b>: not computed yet" in page
     pipeline.compare(folder.root)
-    assert_same(Study.load(folder.comparisons), expected, tmp_path)
+    assert_same(Study.load(folder.comparisons), expected_study, tmp_path)
     assert folder.summary.read_bytes() == (tmp_path / "expected.csv").read_bytes()
     assert not (folder.comparisons / PLAN).exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 
 pytest.importorskip("torch")
 
-import torch
 
 from convergent import nets, pipeline
 from convergent._storage import local
@@ -21,13 +19,7 @@ from convergent.statistics import Statistics, UnitPatches
 from convergent.study import StudyFolder
 from convergent.study_patches import read_patches, write_patches
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @pytest.fixture(scope="module")

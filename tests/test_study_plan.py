@@ -19,17 +19,7 @@ from convergent.study.executors import Ended, Watch
 from convergent.study.job import Job, WorkerDied, run_group_elsewhere
 from convergent.study.layer import Layer
 from convergent.study.unfinished import PLAN
-from tests.small_study import assert_same, small_statistics
-
-
-@pytest.fixture(scope="module")
-def statistics() -> cv.Statistics:
-    return small_statistics()
-
-
-@pytest.fixture(scope="module")
-def expected(statistics: cv.Statistics) -> Study:
-    return study.compare(statistics, n_threads=1)
+from tests.small_study import assert_same
 
 
 def many_networks(n: int = 9) -> cv.Statistics:
@@ -38,16 +28,18 @@ def many_networks(n: int = 9) -> cv.Statistics:
     return cv.Statistics.from_layers({"one": layer, "two": layer})
 
 
-def test_the_plan_is_what_compare_does(statistics: cv.Statistics, expected: Study) -> None:
-    plan = study.plan(statistics)
-    assert [planned.task for planned in plan.tasks] == [r.task for r in expected.results]
-    assert [planned.key for planned in plan.tasks] == [r.key for r in expected.results]
+def test_the_plan_is_what_compare_does(
+    three_networks: cv.Statistics, expected_study: Study
+) -> None:
+    plan = study.plan(three_networks)
+    assert [planned.task for planned in plan.tasks] == [r.task for r in expected_study.results]
+    assert [planned.key for planned in plan.tasks] == [r.key for r in expected_study.results]
     assert repr(plan) == "Plan(61 tasks, 0 done)"
 
 
-def test_what_is_there_is_done(statistics: cv.Statistics, tmp_path: Path) -> None:
-    study.compare(statistics, ["cka", "activations"], out=tmp_path)
-    plan = study.plan(statistics, ["cka", "correlation"], out=tmp_path)
+def test_what_is_there_is_done(three_networks: cv.Statistics, tmp_path: Path) -> None:
+    study.compare(three_networks, ["cka", "activations"], out=tmp_path)
+    plan = study.plan(three_networks, ["cka", "correlation"], out=tmp_path)
     assert {planned.task.measure for planned in plan.tasks if planned.is_done} == {"cka"}
     assert {planned.task.measure for planned in plan.to_do} == {"correlation"}
     other = study.plan(many_networks(3), ["cka"], out=tmp_path)
@@ -172,44 +164,46 @@ POISON = Task("conv1", "correlation", ("a", "c"))
 
 
 def test_a_task_whose_worker_died_is_run_again(
-    statistics: cv.Statistics, expected: Study, tmp_path: Path
+    three_networks: cv.Statistics, expected_study: Study, tmp_path: Path
 ) -> None:
     workers = DyingWorkers({POISON: 2})
-    found = study.compare(statistics, executor=workers, out=tmp_path / "out")
-    assert_same(found, expected, tmp_path)
+    found = study.compare(three_networks, executor=workers, out=tmp_path / "out")
+    assert_same(found, expected_study, tmp_path)
     assert workers.runs[POISON] == 3
     assert workers.closed == 1
 
 
 def test_a_task_that_keeps_killing_is_reported_alone_and_tried_by_the_next_run(
-    statistics: cv.Statistics, expected: Study, tmp_path: Path
+    three_networks: cv.Statistics, expected_study: Study, tmp_path: Path
 ) -> None:
     workers = DyingWorkers({POISON: 99})
     out = tmp_path / "out"
-    found = study.compare(statistics, executor=workers, out=out)
+    found = study.compare(three_networks, executor=workers, out=out)
     assert found.unfinished == (POISON,)
     (problem,) = found.problems
     assert "the worker died 3 times (killed)" in problem.reason
     assert workers.runs[POISON] == 3
-    assert len(found.results) == len(expected.results) - 1
+    assert len(found.results) == len(expected_study.results) - 1
     loaded = Study.load(out)
     assert loaded.problems == found.problems
     assert loaded.unfinished == (POISON,)
-    assert_same(study.compare(statistics, out=out), expected, tmp_path)
+    assert_same(study.compare(three_networks, out=out), expected_study, tmp_path)
 
 
 def test_without_retries_the_whole_group_is_reported(
-    statistics: cv.Statistics, tmp_path: Path
+    three_networks: cv.Statistics, tmp_path: Path
 ) -> None:
     workers = DyingWorkers({POISON: 99})
-    found = study.compare(statistics, ["correlation"], executor=workers, n_retries=0, out=tmp_path)
+    found = study.compare(
+        three_networks, ["correlation"], executor=workers, n_retries=0, out=tmp_path
+    )
     assert POISON in found.unfinished
     assert all("the worker died once" in problem.reason for problem in found.problems)
     assert len(found.results) + len(found.problems) == 6
 
 
 def test_a_result_that_nobody_sees_is_an_error(
-    statistics: cv.Statistics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    three_networks: cv.Statistics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Elsewhere(DyingWorkers):
         def _ended(self, job: Job, group: TaskGroup) -> Ended:
@@ -221,11 +215,11 @@ def test_a_result_that_nobody_sees_is_an_error(
 
     monkeypatch.setattr(plan_run, "SECONDS_TO_APPEAR", 0.0)
     with pytest.raises(RuntimeError, match="workers must see the same folder"):
-        study.compare(statistics, ["cka"], executor=Elsewhere({}), out=tmp_path)
+        study.compare(three_networks, ["cka"], executor=Elsewhere({}), out=tmp_path)
 
 
 def test_a_worker_that_sees_other_statistics_is_refused(
-    statistics: cv.Statistics, tmp_path: Path
+    three_networks: cv.Statistics, tmp_path: Path
 ) -> None:
     class Changed(DyingWorkers):
         def _ended(self, job: Job, group: TaskGroup) -> Ended:
@@ -240,7 +234,7 @@ def test_a_worker_that_sees_other_statistics_is_refused(
 
 
 def test_a_worker_of_another_version_is_refused(
-    statistics: cv.Statistics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    three_networks: cv.Statistics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Older(DyingWorkers):
         def _ended(self, job: Job, group: TaskGroup) -> Ended:
@@ -248,32 +242,35 @@ def test_a_worker_of_another_version_is_refused(
             return super()._ended(job, group)
 
     with pytest.raises(RuntimeError, match=r"a worker has convergent 0\.0\.1"):
-        study.compare(statistics, ["cka"], executor=Older({}), out=tmp_path)
+        study.compare(three_networks, ["cka"], executor=Older({}), out=tmp_path)
 
 
 def test_what_is_there_of_an_unfinished_comparison(
-    statistics: cv.Statistics, expected: Study, tmp_path: Path
+    three_networks: cv.Statistics, expected_study: Study, tmp_path: Path
 ) -> None:
     def stop(description: str, done: int, total: int) -> None:
         if done == 20:
             raise KeyboardInterrupt
 
-    study.compare(statistics, ["cka"], out=tmp_path)
+    study.compare(three_networks, ["cka"], out=tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        study.compare(statistics, out=tmp_path, progress=stop)
+        study.compare(three_networks, out=tmp_path, progress=stop)
     partial = Study.load(tmp_path)
-    assert partial.layers == expected.layers
-    assert len(partial.results) + len(partial.unfinished) == len(expected.results)
+    assert partial.layers == expected_study.layers
+    assert len(partial.results) + len(partial.unfinished) == len(expected_study.results)
     assert 15 < len(partial.results) < 30
     # Results of other settings in the same places do not count.
     settings = CompareSettings(measures=["mutual_information", "cka"], n_bins=5)
     with pytest.raises(ZeroDivisionError):
         study.compare(
-            statistics, settings=settings, out=tmp_path, progress=lambda d, done, n: 1 // (done - 6)
+            three_networks,
+            settings=settings,
+            out=tmp_path,
+            progress=lambda d, done, n: 1 // (done - 6),
         )
     partial = Study.load(tmp_path)
     assert {result.task.measure for result in partial.results} == {"cka"}
-    assert not study.compare(statistics, settings=settings, out=tmp_path).problems
+    assert not study.compare(three_networks, settings=settings, out=tmp_path).problems
     assert not (tmp_path / PLAN).exists()
 
 
@@ -284,39 +281,39 @@ def test_a_damaged_plan_is_named_and_refused(content: str, tmp_path: Path) -> No
         Study.load(tmp_path)
 
 
-def test_a_plan_cannot_name_files_outside(statistics: cv.Statistics, tmp_path: Path) -> None:
+def test_a_plan_cannot_name_files_outside(three_networks: cv.Statistics, tmp_path: Path) -> None:
     def stop(description: str, done: int, total: int) -> None:
         if (tmp_path / "study" / PLAN).exists():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        study.compare(statistics, ["cka"], out=tmp_path / "study", progress=stop)
+        study.compare(three_networks, ["cka"], out=tmp_path / "study", progress=stop)
     path = tmp_path / "study" / PLAN
     path.write_text(path.read_text().replace('"measure": "cka"', '"measure": "../../../x"'))
     with pytest.raises(UnreadableFileError, match="outside"):
         Study.load(tmp_path / "study")
 
 
-def test_bad_arguments(statistics: cv.Statistics) -> None:
+def test_bad_arguments(three_networks: cv.Statistics) -> None:
     with pytest.raises(ValueError, match="only one of n_workers, scheduler, executor may be given"):
-        study.compare(statistics, n_workers=2, scheduler="tcp://10.0.0.1:8786")
+        study.compare(three_networks, n_workers=2, scheduler="tcp://10.0.0.1:8786")
     with pytest.raises(ValueError, match="`n_workers` must be at least 1"):
-        study.compare(statistics, n_workers=0)
+        study.compare(three_networks, n_workers=0)
     with pytest.raises(ValueError, match="`n_retries` must be at least 0"):
-        study.compare(statistics, n_retries=-1)
+        study.compare(three_networks, n_retries=-1)
     with pytest.raises(ValueError, match="`out` must be a folder that all workers see"):
-        study.compare(statistics, executor=DyingWorkers({}))
+        study.compare(three_networks, executor=DyingWorkers({}))
 
 
 def test_statistics_may_be_named_by_their_folder(
-    statistics: cv.Statistics, expected: Study, tmp_path: Path
+    three_networks: cv.Statistics, expected_study: Study, tmp_path: Path
 ) -> None:
-    statistics.save(tmp_path / "statistics")
-    assert_same(study.compare(tmp_path / "statistics"), expected, tmp_path)
+    three_networks.save(tmp_path / "statistics")
+    assert_same(study.compare(tmp_path / "statistics"), expected_study, tmp_path)
 
 
-def test_one_layer_of_statistics_is_read(statistics: cv.Statistics, tmp_path: Path) -> None:
-    statistics.save(tmp_path)
+def test_one_layer_of_statistics_is_read(three_networks: cv.Statistics, tmp_path: Path) -> None:
+    three_networks.save(tmp_path)
     assert list(cv.Statistics.load(tmp_path, layers=["conv2"]).layers) == ["conv2"]
     with pytest.raises(ValueError, match="`layers` must be of conv1, conv2, got fc"):
         cv.Statistics.load(tmp_path, layers=["fc"])

@@ -26,16 +26,6 @@ from tests.small_study import assert_same, small_statistics
 psutil = pytest.importorskip("psutil")
 
 
-@pytest.fixture(scope="module")
-def statistics() -> cv.Statistics:
-    return small_statistics()
-
-
-@pytest.fixture(scope="module")
-def expected(statistics: cv.Statistics) -> Study:
-    return study.compare(statistics, n_threads=1)
-
-
 def workers_of(process_id: int) -> list[Any]:
     """Return the worker processes that a process has started."""
     try:
@@ -65,21 +55,21 @@ class Killer:
 
 
 def test_two_processes_give_the_same_numbers_though_one_is_killed(
-    statistics: cv.Statistics, expected: Study, tmp_path: Path
+    three_networks: cv.Statistics, expected_study: Study, tmp_path: Path
 ) -> None:
     killer = Killer(times=1, after=0)
     killer.names = []
-    found = study.compare(statistics, n_workers=2, progress=killer, out=tmp_path / "out")
+    found = study.compare(three_networks, n_workers=2, progress=killer, out=tmp_path / "out")
     assert killer.killed
-    assert_same(found, expected, tmp_path)
-    assert_same(Study.load(tmp_path / "out"), expected, tmp_path)
+    assert_same(found, expected_study, tmp_path)
+    assert_same(Study.load(tmp_path / "out"), expected_study, tmp_path)
     assert not workers_of(os.getpid())
 
 
-def test_results_need_not_be_kept(statistics: cv.Statistics, tmp_path: Path) -> None:
+def test_results_need_not_be_kept(three_networks: cv.Statistics, tmp_path: Path) -> None:
     measures = ["cka", "correlation"]
-    found = study.compare(statistics, measures, n_workers=1)
-    assert_same(found, study.compare(statistics, measures), tmp_path)
+    found = study.compare(three_networks, measures, n_workers=1)
+    assert_same(found, study.compare(three_networks, measures), tmp_path)
 
 
 def test_tasks_whose_workers_always_die_are_problems_of_the_command(
@@ -122,23 +112,25 @@ def test_what_cannot_be_computed_is_the_same_problem_anywhere(tmp_path: Path) ->
     assert not found.unfinished
 
 
-def test_a_truncated_result_is_named_and_refused(statistics: cv.Statistics, tmp_path: Path) -> None:
-    study.compare(statistics, ["cka"], out=tmp_path)
+def test_a_truncated_result_is_named_and_refused(
+    three_networks: cv.Statistics, tmp_path: Path
+) -> None:
+    study.compare(three_networks, ["cka"], out=tmp_path)
     first, second = sorted(tmp_path.glob("*/cka/*.npz"))[:2]
     whole = first.read_bytes()
     first.write_bytes(whole[:-20])
     with pytest.raises(UnreadableFileError, match=first.name):
-        study.compare(statistics, ["cka"], n_workers=1, out=tmp_path)
+        study.compare(three_networks, ["cka"], n_workers=1, out=tmp_path)
     first.write_bytes(second.read_bytes())
     with pytest.raises(UnreadableFileError, match="remove it to go on"):
-        study.compare(statistics, ["cka"], n_workers=1, out=tmp_path)
+        study.compare(three_networks, ["cka"], n_workers=1, out=tmp_path)
     assert first.read_bytes() == second.read_bytes()
 
 
 def test_a_file_that_turns_foreign_on_the_way_is_refused_by_the_worker(
-    statistics: cv.Statistics, tmp_path: Path
+    three_networks: cv.Statistics, tmp_path: Path
 ) -> None:
-    task = study.plan(statistics, ["cka"]).tasks[-1].task
+    task = study.plan(three_networks, ["cka"]).tasks[-1].task
 
     def spoil(description: str, done: int, total: int) -> None:
         if (tmp_path / "plan.json").exists():
@@ -146,7 +138,7 @@ def test_a_file_that_turns_foreign_on_the_way_is_refused_by_the_worker(
             (tmp_path / task.file).write_bytes(b"something else")
 
     with pytest.raises(UnreadableFileError, match=r"b--c\.npz is truncated or no file"):
-        study.compare(statistics, ["cka"], n_workers=1, out=tmp_path, progress=spoil)
+        study.compare(three_networks, ["cka"], n_workers=1, out=tmp_path, progress=spoil)
 
 
 def test_an_unguarded_program_is_told_so(tmp_path: Path) -> None:

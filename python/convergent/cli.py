@@ -120,6 +120,8 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_collect(commands: Any) -> argparse.ArgumentParser:
+    from convergent.study.folder import DEFAULT_TOP
+
     parser: argparse.ArgumentParser = commands.add_parser(
         "collect",
         help="collect activation statistics of a study's networks",
@@ -134,8 +136,8 @@ def _add_collect(commands: Any) -> argparse.ArgumentParser:
     )
     add_data(parser)
     parser.add_argument("--device", default="cpu", help="default: cpu")
-    parser.add_argument("--top", type=count_or_none, default=9, metavar="N",
-                        help="image patches to keep of each unit, 0 for none (default: 9)")  # fmt: skip
+    parser.add_argument("--top", type=count_or_none, default=DEFAULT_TOP, metavar="N",
+                        help="image patches to keep of each unit, 0 for none (default: %(default)s)")  # fmt: skip
     parser.set_defaults(run=run_collect)
     return parser
 

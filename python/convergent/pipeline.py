@@ -14,7 +14,7 @@ from convergent.progress import ReportProgress, silent
 from convergent.statistics import Statistics
 from convergent.study.arrays import statistics_from_files
 from convergent.study.comparison import compare as compare_statistics
-from convergent.study.folder import DEFAULT_LAYERS, StudyFolder
+from convergent.study.folder import DEFAULT_LAYERS, DEFAULT_TOP, StudyFolder
 from convergent.study.settings import CompareSettings
 from convergent.study.study import MANIFEST, Study
 from convergent.study.trajectory import MANIFEST as TRAJECTORY_MANIFEST
@@ -68,7 +68,7 @@ def collect(
     layers: Sequence[str] | None = None,
     data: str | Path | None = None,
     device: str = "cpu",
-    n_top: int = 9,
+    n_top: int = DEFAULT_TOP,
     progress: ReportProgress = silent,
 ) -> dict[str, Any]:
     """Run the test images through the trained networks once and keep the statistics.

@@ -8,27 +8,19 @@ from typing import Any
 
 from convergent import _storage
 from convergent.statistics.collected import read_manifest
-from convergent.study.folder import DEFAULT_LAYERS, StudyFolder
+from convergent.study.folder import DEFAULT_LAYERS, DEFAULT_TOP, StudyFolder
 from convergent.study.settings import CompareSettings
 from convergent.study.study import MANIFEST
 from convergent.study.unfinished import PLAN
+from convergent.training_settings import DEFAULTS, DEVICE, FOLDER_DATASETS
 
 _SEED = re.compile(r"seed-([0-9]+)")
 _LEAST_NETWORKS = 2
-_TOP = 9
-_FOLDER_DATASETS = ("imagefolder", "imagenet")
-_TRAINING = {
-    "batch_size": 64,
-    "learning_rate": 0.1,
-    "schedule": "cosine",
-    "milestones": [],
-    "factor": None,
-    "augmentation": "none",
-    "precision": "float32",
-    "compile": False,
-    "device": "cpu",
-}
-"""Settings of a training that a recipe records, with the defaults of ``convergent train``."""
+_TRAINING = (
+    "batch_size", "learning_rate", "schedule", "milestones", "factor", "augmentation", "precision",
+    "compile", "device",
+)  # fmt: skip
+"""Settings of a training that a recipe records and ``convergent train`` takes."""
 _OPTIONS = {
     "measures": "--measures",
     "epsilons": "--epsilons",
@@ -99,14 +91,15 @@ def _training_options(recipe: dict[str, Any]) -> list[str]:
     made_with = parameters if isinstance(parameters, dict) else {}
     width = made_with.get("width")
     options = [] if width is None else ["--width", f"{width:g}"]
-    if recipe["dataset"] in _FOLDER_DATASETS and "image_size" in made_with:
+    if recipe["dataset"] in FOLDER_DATASETS and "image_size" in made_with:
         options += ["--image-size", str(made_with["image_size"])]
     of_paper = recipe.get("recipe", "default") != "default"
     if of_paper:  # its settings are others than the defaults, so all are said
         options += ["--recipe", shlex.quote(str(recipe["recipe"]))]
-    for name, default in _TRAINING.items():
-        value = recipe.get(name, default)
-        if value in (None, [], False) or (value == default and not of_paper):
+    defaults = {**DEFAULTS.as_json(), "device": DEVICE}
+    for name in _TRAINING:
+        value = recipe.get(name, defaults[name])
+        if not value or (value == defaults[name] and not of_paper):
             continue
         values = value if isinstance(value, list) else [value]
         options.append(f"--{name.replace('_', '-')}")
@@ -135,13 +128,13 @@ def _collect_options(folder: StudyFolder) -> list[str]:
     """Return the options that the statistics that are there were collected with."""
     try:
         settings = read_manifest(folder.statistics)["settings"]
-        layers, n_top = settings["study"]["layers"], settings.get("n_top", _TOP)
+        layers, n_top = settings["study"]["layers"], settings.get("n_top", DEFAULT_TOP)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return []
     options = []
     if isinstance(layers, list) and layers != list(DEFAULT_LAYERS):
         options += ["--layers", *(shlex.quote(str(name)) for name in layers)]
-    return options + (["--top", str(n_top)] if n_top != _TOP else [])
+    return options + (["--top", str(n_top)] if n_top != DEFAULT_TOP else [])
 
 
 def _compare_options(folder: StudyFolder) -> list[str]:

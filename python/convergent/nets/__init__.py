@@ -19,12 +19,12 @@ from convergent.nets.extraction import collect
 from convergent.nets.models import MODELS, ConvNet, build_model
 from convergent.nets.patches import unit_patches
 from convergent.nets.receptive_field import ReceptiveField, receptive_field
-from convergent.nets.recipes import RECIPES, TrainingRecipe
 from convergent.nets.residual import CifarResNet, PlainNet
-from convergent.nets.settings import default_checkpoints
 from convergent.nets.trained import TrainedNetworks, trained_dataset, trained_networks
 from convergent.nets.training import checkpoint_paths, load_network, train
 from convergent.nets.vgg import VGG
+from convergent.training_recipes import RECIPES, TrainingRecipe
+from convergent.training_settings import default_checkpoints
 
 __all__ = [
     "DATASETS",

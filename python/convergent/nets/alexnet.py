@@ -81,14 +81,9 @@ class AlexNet(nn.Sequential):
 class AlexNet32(nn.Sequential):
     """Five convolutional and three dense layers for small images, as in Li et al. (2016).
 
-    As there, channels are not split into groups, and the response is normalised after pooling, as
-    in Caffe's reference network; poolings keep the last, incomplete window, as Caffe does. Kernels
-    and strides are smaller than in the original, which takes images of 227 pixels.
-
-    The modules, in order: ``conv1``, ``relu1``, ``pool1``, ``norm1``, ``conv2``, ``relu2``,
-    ``pool2``, ``norm2``, ``conv3``, ``relu3``, ``conv4``, ``relu4``, ``conv5``, ``relu5``,
-    ``pool5``, ``flatten``, ``fc6``, ``relu6``, ``drop6``, ``fc7``, ``relu7``, ``drop7``,
-    ``output``. Every rectifier is a module of its own, so each layer can be collected by name.
+    `AlexNet` with smaller kernels and strides and fewer dense units, so that small images keep a map
+    up to the last pooling. The modules have the same names in the same order; that there are no
+    groups, the normalisation and the poolings are as there.
 
     Parameters
     ----------

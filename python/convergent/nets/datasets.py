@@ -17,6 +17,7 @@ from convergent import _validate
 from convergent.nets.image_folder import read_image_folder
 from convergent.nets.raw_images import RawImages, Split
 from convergent.nets.stored_images import read_stored
+from convergent.training_settings import FOLDER_DATASETS
 
 ROOT_VARIABLE = "CONVERGENT_DATA"
 """Environment variable that names the folder where data sets are looked for."""
@@ -192,7 +193,6 @@ def _folder(name: str, root: Path, download: bool, image_size: int | None) -> Im
     return _scaled(name, read_image_folder(name, root, image_size))
 
 
-FOLDER_DATASETS = ("imagefolder", "imagenet")
 """Data sets whose images may have any size."""
 
 DATASETS: dict[str, Callable[..., ImageDataset]] = {

@@ -22,7 +22,7 @@ from convergent.nets.seed_run import (
     order_of_epoch,
     set_rate,
 )
-from convergent.nets.settings import TrainingSettings
+from convergent.training_settings import TrainingSettings
 
 Tensors = dict[str, torch.Tensor]
 SMALL_NETWORK = 5_000_000

@@ -13,7 +13,7 @@ from torch import nn
 
 from convergent import _storage
 from convergent.nets.datasets import ImageDataset
-from convergent.nets.settings import ADDED
+from convergent.training_settings import ADDED
 
 FORMAT = "convergent.recipe/1"
 FILE = "recipe.json"

@@ -23,7 +23,7 @@ from convergent.nets.precision import (
     products_in,
 )
 from convergent.nets.seed_folder import SeedFolder
-from convergent.nets.settings import TrainingSettings
+from convergent.training_settings import TrainingSettings
 
 _EVALUATION_BATCH = 512
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from torch import nn
 
 from convergent import _storage
-from convergent.nets.datasets import FOLDER_DATASETS, ImageDataset, load_dataset
+from convergent.nets.datasets import ImageDataset, load_dataset
 from convergent.nets.recipe import FILE, read_recipe
 from convergent.nets.training import checkpoint_paths, load_network
+from convergent.training_settings import FOLDER_DATASETS
 
 
 @dataclass(frozen=True, slots=True)

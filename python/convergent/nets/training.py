@@ -22,7 +22,7 @@ from convergent.nets.precision import reproducible
 from convergent.nets.recipe import CUSTOM, read_recipe, settle_recipe
 from convergent.nets.seed_folder import SeedFolder
 from convergent.nets.seed_run import DeviceImages, SeedRun, seeded
-from convergent.nets.settings import TrainingSettings, make_settings
+from convergent.training_settings import TrainingSettings, make_settings
 
 
 def train(
@@ -182,7 +182,8 @@ def train(
     place, listeners = torch.device(device), Listeners(progress, on_epoch)
     with reproducible(place):
         first = source.network(numbers[0], place)
-        settings = settings.for_network(first, channels_last)
+        has_maps = any(isinstance(module, nn.Conv2d) for module in first.modules())
+        settings = settings.in_memory(channels_last, has_maps)
         together = _together(ensemble, first, dataset, settings, place, len(numbers))
         about = {"recipe": recipe or "default", "device": place.type, "ensemble": together}
         runs = _prepared(Path(out), numbers, first, source, dataset, settings, place, about)

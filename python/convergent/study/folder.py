@@ -11,6 +11,8 @@ from convergent import _storage
 
 DEFAULT_LAYERS = ("*relu*",)
 """Layers that are collected unless others are named: after each rectifier, as the papers do."""
+DEFAULT_TOP = 9
+"""How many image patches of each unit are kept unless another number is asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""The settings of a training: checked, complete, and as a recipe on disk keeps them."""
+"""The settings of a training: checked, complete, and as a recipe on disk keeps them.
+
+No torch, so that the command line and whoever reads a study's folder know them, too.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from torch import nn
-
 from convergent import _validate
-from convergent.nets.recipes import RECIPES, TrainingRecipe
+from convergent.training_recipes import RECIPES, TrainingRecipe
 
 SCHEDULES = ("cosine", "steps", "one_cycle", "constant")
 AUGMENTATIONS = ("none", "crop", "crop_flip")
 PRECISIONS = ("float32", "bfloat16", "float16")
+FOLDER_DATASETS = ("imagefolder", "imagenet")
+"""Data sets whose images get their size when a network is trained."""
+DEVICE = "cpu"
+"""Where networks are trained unless something else is said."""
 _WARM_UP = 0.3  # share of a cycle in which the rate rises
 _FIRST_SHARE = 1.0 / 25.0  # of the highest rate, where a cycle begins
 
@@ -51,10 +56,9 @@ class TrainingSettings:
             return self.learning_rate * _cycle(step / n_steps)
         return self.learning_rate
 
-    def for_network(self, network: nn.Module, channels_last: bool | None) -> TrainingSettings:
-        """Return the settings with the memory format decided where it was left open."""
+    def in_memory(self, channels_last: bool | None, has_maps: bool) -> TrainingSettings:
+        """Return the settings with the memory format, which maps decide where it was left open."""
         if channels_last is None:
-            has_maps = any(isinstance(module, nn.Conv2d) for module in network.modules())
             channels_last = has_maps and self.precision != "float32"
         return replace(self, channels_last=channels_last)
 
@@ -98,9 +102,14 @@ def make_settings(recipe: str | None, given: Mapping[str, Any]) -> TrainingSetti
         milestones=milestones,
         factor=factor,
         augmentation=_validate.choice(chosen["augmentation"], "augmentation", AUGMENTATIONS),
-        precision=_validate.choice(given["precision"], "precision", PRECISIONS),
-        compile=_validate.flag(given["compile"], "compile"),
+        precision=_validate.choice(_of(given, "precision"), "precision", PRECISIONS),
+        compile=_validate.flag(_of(given, "compile"), "compile"),
     )
+
+
+def _of(given: Mapping[str, Any], name: str) -> Any:
+    """Return a setting that no recipe names."""
+    return given.get(name, ADDED[name])
 
 
 def default_checkpoints(epochs: int) -> tuple[int, ...]:
@@ -171,3 +180,7 @@ def _steps(
     if not 0.0 < share < 1.0:
         raise ValueError(f"`factor` must lie in (0, 1), got {share}")
     return chosen, share
+
+
+DEFAULTS = make_settings(None, {})
+"""The settings of a training of which nothing is said."""

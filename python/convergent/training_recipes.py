@@ -1,4 +1,4 @@
-"""What the papers trained their networks with, by name."""
+"""What the papers trained their networks with, by name. Torch is not needed to know it."""
 
 from __future__ import annotations
 
