@@ -112,25 +112,50 @@ void for_each_row(const NetworkView& network, const Rectangle& part, double* out
     }
 }
 
-/// Whether the units of an example lie side by side and nothing but means is to be subtracted.
-bool is_plain(const NetworkView& network) {
+/// Whether the units of an example lie side by side, each at an address that suits it.
+bool is_packed(const NetworkView& network) {
     const auto size =
         static_cast<std::ptrdiff_t>(network.is_single ? sizeof(float) : sizeof(double));
     const auto begin = reinterpret_cast<std::intptr_t>(network.values);
-    return network.unit_stride == size && begin % size == 0 && network.example_stride % size == 0 &&
-           network.scales == nullptr && network.rests == nullptr;
+    return network.unit_stride == size && begin % size == 0 && network.example_stride % size == 0;
 }
 
-/// Reads plain examples in double in one go.
-void subtract_means(const NetworkView& network, const Rectangle& part, double* out,
-                    std::ptrdiff_t out_stride) {
+/// Whether they are, and nothing but means is to be subtracted.
+bool is_plain(const NetworkView& network) {
+    return is_packed(network) && network.scales == nullptr && network.rests == nullptr;
+}
+
+template <class Scalar>
+inline void shift_plain(const Scalar* __restrict from, const double* __restrict means,
+                        std::ptrdiff_t n_units, double* __restrict to) {
+    for (std::ptrdiff_t u = 0; u < n_units; ++u) to[u] = static_cast<double>(from[u]) - means[u];
+}
+
+template <class Scalar>
+inline void shift_scaled(const Scalar* __restrict from, const double* __restrict scales,
+                         const double* __restrict means, const double* __restrict rests,
+                         std::ptrdiff_t n_units, double* __restrict to) {
+    for (std::ptrdiff_t u = 0; u < n_units; ++u) {
+        to[u] = (static_cast<double>(from[u]) * scales[u] - means[u]) - rests[u];
+    }
+}
+
+/// Reads packed examples in one go: with means, and with scales and rests or neither.
+template <class Scalar>
+void read_packed(const NetworkView& network, const Rectangle& part, double* out,
+                 std::ptrdiff_t out_stride) {
     const char* const corner = corner_of(network, part);
-    const Eigen::Map<const ArrayXd> means(network.means + part.first_unit, part.n_units);
+    const double* const means = network.means + part.first_unit;
     for (std::ptrdiff_t e = 0; e < part.n_examples; ++e) {
         const auto* const row =
-            reinterpret_cast<const double*>(corner + e * network.example_stride);
-        Eigen::Map<ArrayXd>(out + e * out_stride, part.n_units) =
-            Eigen::Map<const ArrayXd>(row, part.n_units) - means;
+            reinterpret_cast<const Scalar*>(corner + e * network.example_stride);
+        double* const to = out + e * out_stride;
+        if (network.scales == nullptr) {
+            shift_plain(row, means, part.n_units, to);
+        } else {
+            shift_scaled(row, network.scales + part.first_unit, means,
+                         network.rests + part.first_unit, part.n_units, to);
+        }
     }
 }
 
@@ -186,8 +211,10 @@ void read_rectangle(const NetworkView& network, const Rectangle& part, double* o
 
 void read_rectangle(const NetworkView& network, const Rectangle& part, double* out,
                     std::ptrdiff_t out_stride) {
-    if (is_plain(network) && !network.is_single && network.means != nullptr) {
-        return subtract_means(network, part, out, out_stride);
+    const bool has_both = (network.scales == nullptr) == (network.rests == nullptr);
+    if (is_packed(network) && network.means != nullptr && has_both) {
+        return network.is_single ? read_packed<float>(network, part, out, out_stride)
+                                 : read_packed<double>(network, part, out, out_stride);
     }
     for_each_row(network, part, out, out_stride, [](std::ptrdiff_t, const auto&) {});
 }
