@@ -81,6 +81,20 @@ def test_brainiak_convention_follows_its_twin(level: str) -> None:
     assert np.abs(other.noise_variances_ - ours.noise_variances_).min() > 1e-3
 
 
+def test_rounding_near_the_least_noise_undoes_no_iteration(level: str) -> None:
+    # A network of two units and two examples is explained whole: its noise goes to the least one.
+    networks = [
+        np.array([[-1.4, -1.4, 0.6, 2.3, -0.3], [0.3, 0.3, 0.1, -0.3, -1.2]]),
+        np.array([[-0.34, -0.71], [-0.23, -0.33]]),
+    ]
+    for seed in range(30):
+        for tol in (0.0, 1e-9):
+            ours = quiet_fit(model(2, max_iter=40, tol=tol, seed=seed), networks)
+            history = ours.objective_history_
+            assert np.diff(history).max() <= 1e-9 * np.abs(history).max()
+            assert ours.n_iter_ == 40 or tol > 0.0
+
+
 @SETTINGS
 @given(problem=degenerate_networks())
 def test_the_likelihood_never_falls_whatever_the_input(

@@ -17,6 +17,7 @@ using Eigen::Index;
 using Eigen::MatrixXd;
 
 constexpr double kLogTwoPi = 1.8378770664093453;
+constexpr double kFall = 1e-9;         // of a likelihood, which is more than its rounding
 constexpr double kLeastNoise = 1e-10;  // over the largest mean square of a network
 constexpr Index kRows = 256;
 
@@ -150,9 +151,21 @@ MatrixXd iterate(Expectation& expectation, const ProbabilisticResponseOptions& o
             last = fit;
             posterior = expectation.posterior();
         }
+        ProbabilisticResponseFit kept = fit;
         expectation.maximise(fit);
         const double before = reached;
         reached = expectation.expect(fit);
+        if (!options.unit_start && reached < before - kFall * std::abs(before)) {
+            // Where noise has vanished, rounding may undo what an iteration gains: this was the
+            // last.
+            if (options.tol == 0.0) {
+                kept.log_likelihood.resize(static_cast<std::size_t>(options.max_iter) + 1, before);
+            }
+            fit = std::move(kept);
+            expectation.expect(fit);
+            n_quiet = options.tol > 0.0 ? 2 : 0;
+            break;
+        }
         fit.log_likelihood.push_back(reached);
         const bool is_quiet = std::abs(reached - before) <= options.tol * std::abs(before);
         n_quiet = options.tol > 0.0 && is_quiet ? n_quiet + 1 : 0;
