@@ -191,6 +191,44 @@ def test_a_single_image_that_does_not_fit_and_other_errors() -> None:
     assert not is_out_of_memory(ValueError("out of memory"))
 
 
+class Seen(nn.Module):
+    """Keeps how the images lay that it was given; with `view`, as some networks flatten."""
+
+    def __init__(self, *, first: nn.Module, flatten: str = "view") -> None:
+        super().__init__()
+        self.first = first
+        self.flatten = flatten
+        self.layouts: list[bool] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.layouts.append(images.is_contiguous(memory_format=torch.channels_last))
+        found: torch.Tensor = self.first(images)
+        return found.view(len(found), -1) if self.flatten == "view" else found.flatten(1)
+
+
+def test_convolutions_on_a_cpu_run_channels_last() -> None:
+    images = np.random.default_rng(1).normal(size=(20, 3, 8, 8)).astype(np.float32)
+    torch.manual_seed(1)
+    convolution, linear = nn.Conv2d(3, 5, 3), nn.Linear(8, 4)
+    kinds = [
+        (Seen(first=convolution, flatten="flatten"), [True] * 3),
+        (Seen(first=convolution), [True, False, False, False]),  # once, then as it wants it
+        (Seen(first=linear), [False] * 3),
+        (Seen(first=nn.Conv2d(3, 5, 3).double()), [False] * 3),
+    ]
+    found = []
+    for network, layouts in kinds:
+        loader = [images[start : start + 7] for start in range(0, 20, 7)]
+        found.append(nets.collect({"a": network}, loader, layers=["first"], unit_axis=1))
+        assert network.layouts == layouts
+    moments: list[Any] = [statistics.layers["first"].moments for statistics in found[:2]]
+    covariances = [one.covariance(0, 0) for one in moments]
+    np.testing.assert_allclose(covariances[0], covariances[1], rtol=1e-5, atol=1e-6)
+    expected = convolution(torch.tensor(images)).detach().double().mean(dim=(0, 2, 3))
+    for one in moments:
+        np.testing.assert_allclose(one.mean(0), expected, rtol=1e-4, atol=1e-6)
+
+
 def test_precision() -> None:
     networks: dict[str, nn.Module] = {"a": nets.ConvNet(), "b": nets.ConvNet()}
     images = IMAGES.astype(np.float32)

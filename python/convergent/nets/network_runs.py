@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from convergent import _validate
-from convergent.nets.inputs import Batch
+from convergent.nets.inputs import Batch, runs_faster_channels_last
 from convergent.nets.layers import LayerChoice
 from convergent.nets.recording import LayerOutput, LayerOutputs
 from convergent.nets.unit_axes import UnitAxes, UnitAxis
@@ -62,6 +62,7 @@ class NetworkRun:
         self._dtype = None if precision is None else PRECISIONS[precision]
         self._most: int | None = None  # images that fit into memory
         self._is_first = True
+        self._channels_last = runs_faster_channels_last(network, device)
 
     @torch.inference_mode()
     def outputs(self, batch: Batch) -> Outputs:
@@ -83,8 +84,13 @@ class NetworkRun:
         n_images = part.stop - part.start
         try:
             with self._axes.watching() if self._is_first else nullcontext(), self._autocast():
-                batch.call(self._network, self._device, part)
+                batch.call(self._network, self._device, part, channels_last=self._channels_last)
         except (RuntimeError, MemoryError) as error:
+            if self._is_first and self._channels_last and not is_out_of_memory(error):
+                # Such as of `view`, for which the last axis must come last in memory, too.
+                self._channels_last = False
+                self.recorder.forget()
+                return self._has_run(batch, part)
             if n_images == 1 or not is_out_of_memory(error):
                 raise
         else:
