@@ -8,7 +8,8 @@
 
 #include "convergent/network_view.hpp"
 #include "convergent/stop_token.hpp"
-#include "response_sum.hpp"
+#include "response_on_examples.hpp"
+#include "response_on_products.hpp"
 
 namespace convergent {
 

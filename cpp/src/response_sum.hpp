@@ -64,93 +64,24 @@ class ResponseSum {
                         const StopToken& stop) = 0;
 };
 
-/// Holds R (n_examples, k), row-major, in memory of the caller; reads the activations for every
-/// product: where they lie, or from copies.
-template <class Scalar>
-class ResponseOnExamples final : public ResponseSum<Scalar> {
- public:
-    ResponseOnExamples(const std::vector<NetworkView>& networks, Scalar* response, Eigen::Index k);
-    /// The copies must outlive this.
-    ResponseOnExamples(const Copies<Scalar>& copies, Scalar* response, Eigen::Index k);
-    void clear() override;
-    void add(std::size_t network, const Dense<Scalar>& weights, int n_threads,
-             const StopToken& stop) override;
-    void set(const WeightsOf<Scalar>& weights, int n_threads, const StopToken& stop) override;
-    void against(std::size_t network, Dense<Scalar>& out, const StopToken& stop) const override;
-    double norm(int n_threads, const StopToken& stop) const override;
-    void product(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& out,
-                 const StopToken& stop) override;
-    double step(const Step<Scalar>& step, const Work& work, int n_threads,
-                const StopToken& stop) override;
-
- private:
-    /// R += X_i W for some networks, from number `first` on.
-    void add_some(std::size_t first, const Dense<Scalar>* weights, std::size_t n_networks,
-                  int n_threads, const StopToken& stop);
-    using Block = Eigen::Ref<const RowDense<Scalar>>;
-    /// Examples from `first` on; `buffer` is for what is not copied.
-    Block block(std::size_t network, Eigen::Index first, RowDense<Scalar>& buffer) const;
-    /// What the shift of a copy takes from every row of X_i times these; empty without shifts.
-    Eigen::Matrix<Scalar, 1, Eigen::Dynamic> offset(std::size_t network,
-                                                    const Dense<Scalar>& weights) const;
-    /// X_i^T X_i of a network, computed when it is first asked for.
-    const Dense<Scalar>& squares(std::size_t network, int n_threads, const StopToken& stop);
-    /// Takes from a product of a square network what the network adds itself.
-    void leave_out(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& product,
-                   int n_threads, const StopToken& stop);
-
-    const Copies<Scalar>* copies_ = nullptr;
-    std::vector<NetworkView> networks_;
-    Eigen::Map<RowDense<Scalar>> response_;
-    WeightsOf<Scalar> squares_;
-    std::vector<RowDense<Scalar>> partial_;  // of a product, one for each part of the examples
-    double norm_ = 0.0;                      // |R|^2
-    Eigen::Index n_rows_;                    // of a block of examples
-};
-
-/// Holds the weights added, and all cross-products X_i^T X_j in memory of the caller.
-template <class Scalar>
-class ResponseOnProducts final : public ResponseSum<Scalar> {
- public:
-    /// products: (n, n) with n the number of all units, symmetric.
-    ResponseOnProducts(const Dense<Scalar>& products, const std::vector<Eigen::Index>& widths,
-                       Eigen::Index k);
-    void clear() override;
-    void add(std::size_t network, const Dense<Scalar>& weights, int n_threads,
-             const StopToken& stop) override;
-    void against(std::size_t network, Dense<Scalar>& out, const StopToken& stop) const override;
-    double norm(int n_threads, const StopToken& stop) const override;
-    void product(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& out,
-                 const StopToken& stop) override;
-    double step(const Step<Scalar>& step, const Work& work, int n_threads,
-                const StopToken& stop) override;
-
- private:
-    Eigen::Index width(std::size_t network) const {
-        return offsets_[network + 1] - offsets_[network];
-    }
-    double added(const Step<Scalar>& step) const;
-
-    const Dense<Scalar>& products_;
-    std::vector<Eigen::Index> offsets_;
-    Dense<Scalar> weights_;
-    std::vector<bool> is_added_;  // networks whose weights are not zero
-};
-
 /// The sum of a .* b, in double.
 template <class Scalar>
 double inner(const Dense<Scalar>& a, const Dense<Scalar>& b) {
     return a.template cast<double>().cwiseProduct(b.template cast<double>()).sum();
 }
 
-/// Cross-products of the units of all networks side by side, both triangles, (n, n).
+/// Whether |X_i W_i| is the same before and after: the weights are square, and were there.
 template <class Scalar>
-Dense<Scalar> all_products(const std::vector<NetworkView>& networks, double factor, int n_threads,
-                           const StopToken& stop);
+bool has_constant_part(const Step<Scalar>& step) {
+    return step.product.rows() == step.product.cols() && step.before.squaredNorm() > Scalar(0);
+}
 
-extern template class ResponseOnExamples<float>;
-extern template class ResponseOnExamples<double>;
-extern template class ResponseOnProducts<float>;
-extern template class ResponseOnProducts<double>;
+/// What a step adds to |R|^2: 2 <change, X_i^T R> + |X_i change|^2, of which only the first term
+/// varies where there is a constant part. It is far smaller than the norm, and is summed by itself.
+template <class Scalar>
+double gain(const Step<Scalar>& step, const Dense<Scalar>& change, double change_squares) {
+    const double linear = 2.0 * inner<Scalar>(change, step.product);
+    return has_constant_part(step) ? linear : linear + change_squares;
+}
 
 }  // namespace convergent

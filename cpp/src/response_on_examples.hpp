@@ -1,0 +1,60 @@
+#pragma once
+
+#include <Eigen/Core>
+#include <vector>
+
+#include "convergent/network_view.hpp"
+#include "convergent/stop_token.hpp"
+#include "copies.hpp"
+#include "response_sum.hpp"
+
+namespace convergent {
+
+/// Holds R (n_examples, k), row-major, in memory of the caller; reads the activations for every
+/// product: where they lie, or from copies.
+template <class Scalar>
+class ResponseOnExamples final : public ResponseSum<Scalar> {
+ public:
+    ResponseOnExamples(const std::vector<NetworkView>& networks, Scalar* response, Eigen::Index k);
+    /// The copies must outlive this.
+    ResponseOnExamples(const Copies<Scalar>& copies, Scalar* response, Eigen::Index k);
+    void clear() override;
+    void add(std::size_t network, const Dense<Scalar>& weights, int n_threads,
+             const StopToken& stop) override;
+    void set(const WeightsOf<Scalar>& weights, int n_threads, const StopToken& stop) override;
+    void against(std::size_t network, Dense<Scalar>& out, const StopToken& stop) const override;
+    double norm(int n_threads, const StopToken& stop) const override;
+    void product(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& out,
+                 const StopToken& stop) override;
+    double step(const Step<Scalar>& step, const Work& work, int n_threads,
+                const StopToken& stop) override;
+
+ private:
+    /// R += X_i W for some networks, from number `first` on.
+    void add_some(std::size_t first, const Dense<Scalar>* weights, std::size_t n_networks,
+                  int n_threads, const StopToken& stop);
+    using Block = Eigen::Ref<const RowDense<Scalar>>;
+    /// Examples from `first` on; `buffer` is for what is not copied.
+    Block block(std::size_t network, Eigen::Index first, RowDense<Scalar>& buffer) const;
+    /// What the shift of a copy takes from every row of X_i times these; empty without shifts.
+    Eigen::Matrix<Scalar, 1, Eigen::Dynamic> offset(std::size_t network,
+                                                    const Dense<Scalar>& weights) const;
+    /// X_i^T X_i of a network, computed when it is first asked for.
+    const Dense<Scalar>& squares(std::size_t network, int n_threads, const StopToken& stop);
+    /// Takes from a product of a square network what the network adds itself.
+    void leave_out(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& product,
+                   int n_threads, const StopToken& stop);
+
+    const Copies<Scalar>* copies_ = nullptr;
+    std::vector<NetworkView> networks_;
+    Eigen::Map<RowDense<Scalar>> response_;
+    WeightsOf<Scalar> squares_;
+    std::vector<RowDense<Scalar>> partial_;  // of a product, one for each part of the examples
+    double norm_ = 0.0;                      // |R|^2
+    Eigen::Index n_rows_;                    // of a block of examples
+};
+
+extern template class ResponseOnExamples<float>;
+extern template class ResponseOnExamples<double>;
+
+}  // namespace convergent
