@@ -160,9 +160,9 @@ def test_each_way_goes_on_from_the_other(
     sizes: list[tuple[int, int]] = []
     train_epoch = ensemble._train_epoch
 
-    def counted(runs: Any, epoch: int) -> list[float]:
+    def counted(runs: Any, epoch: int, listeners: Any) -> list[float]:
         sizes.append((len(runs), epoch))
-        return train_epoch(runs, epoch)
+        return train_epoch(runs, epoch, listeners)
 
     monkeypatch.setattr(ensemble, "_train_epoch", counted)
     again = nets.train(

@@ -340,6 +340,22 @@ def test_named_model_takes_parameters_and_square_images(tmp_path: Path) -> None:
         nets.train("convnet", oblong, seeds=[0], out=tmp_path / "other", epochs=1)
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_batches_are_told(tmp_path: Path, together: bool) -> None:
+    told: list[tuple[tuple[int, ...], int, int, int]] = []
+    nets.train(
+        "convnet", small_digits(), seeds=[3, 5], out=tmp_path, epochs=1, batch_size=50,
+        ensemble=together, on_batch=lambda *batch: told.append(batch),
+    )  # fmt: skip
+    # The untrained network sees 201 images at once; 201 in batches of 50 are five.
+    looks = [((seed,), 0, 1, 1) for seed in (3, 5)]
+    trained = [[(seeds, 1, n, 5) for n in range(1, 6)] for seeds in ((3,), (5,), (3, 5))]
+    if together:
+        assert told == [*looks, *trained[2]]
+    else:
+        assert told == [looks[0], *trained[0], looks[1], *trained[1]]
+
+
 def test_default_checkpoints() -> None:
     assert nets.default_checkpoints(1) == (0, 1)
     assert nets.default_checkpoints(4) == (0, 1, 2, 3, 4)

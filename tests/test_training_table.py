@@ -57,6 +57,25 @@ def test_a_pipe_gets_lines_for_ends_and_now_and_then(monkeypatch: pytest.MonkeyP
     ]
 
 
+def test_batches_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("convergent.training_table.time.monotonic", lambda: now[0])
+    lines, drawn = io.StringIO(), io.StringIO()
+    console = Console(file=drawn, width=90, force_terminal=True, color_system=None)
+    with training_table(stream=lines) as show, training_table(console=console) as table:
+        for done in range(1, 6):
+            now[0] += 4.0
+            for each in (show, table):
+                each.batch((3,) if done < 4 else (3, 8), 2, done, 40)
+        table(report(3, 2))
+    assert lines.getvalue().splitlines() == ["seed 3  epoch 2  batch 3/40"]
+    assert "seed 3, epoch 2: batch 1/40" in drawn.getvalue()
+    assert "seeds 3, 8, epoch 2: batch 5/40" in drawn.getvalue()
+    assert "batch" not in drawn.getvalue().split("images/s")[-1]
+    with training_table(quiet=True) as nothing:
+        nothing.batch((0,), 1, 1, 1)
+
+
 def test_standard_error_that_is_no_terminal_is_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     with training_table() as show:
         show(report(1, 5))

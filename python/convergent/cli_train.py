@@ -102,7 +102,7 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
     from convergent import pipeline
     from convergent.training_table import training_table
 
-    with training_table(quiet=options.quiet) as on_epoch:
+    with training_table(quiet=options.quiet) as table:
         return pipeline.train(
             options.out or default_study(options.dataset, options.model, options.width),
             options.seeds,
@@ -115,5 +115,6 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
             epochs=options.epochs,
             device=options.device,
             settings=training_settings(options),
-            on_epoch=on_epoch,
+            on_epoch=table,
+            on_batch=table.batch,
         )

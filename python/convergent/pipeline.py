@@ -38,6 +38,7 @@ def train(
     settings: Mapping[str, Any] | None = None,
     progress: ReportProgress = silent,
     on_epoch: Callable[[Any], None] | None = None,
+    on_batch: Callable[[tuple[int, ...], int, int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Train one network a seed below the study folder; finished ones are kept.
 
@@ -56,6 +57,7 @@ def train(
         device=device,
         progress=progress,
         on_epoch=on_epoch,
+        on_batch=on_batch,
         **(settings or {}),
     )
     return {"networks": [str(path) for path in paths]}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
 
 _SECONDS_BETWEEN_LINES = 2.0
+_SECONDS_BETWEEN_BATCHES = 10.0  # lines that tell of a batch
+_SECONDS_BETWEEN_LOOKS = 0.2
 _COLUMNS = ("seed", "epoch", "train loss", "test loss", "test accuracy", "images/s")
 
 
@@ -31,11 +33,21 @@ class Epoch(Protocol):
     def images_per_second(self) -> float: ...  # noqa: D102
 
 
+class Shown(Protocol):
+    """Shows how far a training has come."""
+
+    def __call__(self, epoch: Epoch) -> None:
+        """Show a seed's epoch."""
+
+    def batch(self, seeds: tuple[int, ...], epoch: int, done: int, total: int) -> None:
+        """Show now and then how many batches of an epoch are done."""
+
+
 @contextmanager
 def training_table(
     *, quiet: bool = False, stream: TextIO | None = None, console: Any = None
-) -> Iterator[Callable[[Epoch], None]]:
-    """Yield a callable that shows each seed's last epoch, on standard error.
+) -> Iterator[Shown]:
+    """Yield a callable that shows each seed's last epoch and what is under way, on standard error.
 
     Parameters
     ----------
@@ -59,7 +71,7 @@ def training_table(
     seed 3  epoch 12/12  train loss 0.0213  test loss 0.1000  test accuracy 0.9750  images/s 21,534
     """
     if quiet:
-        yield lambda epoch: None
+        yield _Nothing()
         return
     if stream is None and console is None:
         console = _terminal()
@@ -68,14 +80,43 @@ def training_table(
         return
     from rich.live import Live
 
-    rows: dict[int, tuple[str, ...]] = {}
     with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
+        yield _Table(live)
 
-        def show(epoch: Epoch) -> None:
-            rows[epoch.seed] = _cells(epoch)
-            live.update(_table(rows), refresh=True)
 
-        yield show
+class _Nothing:
+    """Shows nothing."""
+
+    def __call__(self, epoch: Epoch) -> None:
+        pass
+
+    def batch(self, seeds: tuple[int, ...], epoch: int, done: int, total: int) -> None:
+        pass
+
+
+class _Table:
+    """A row for each seed, and a line for what is under way."""
+
+    def __init__(self, live: Any) -> None:
+        self._live = live
+        self._rows: dict[int, tuple[str, ...]] = {}
+        self._last = 0.0
+
+    def __call__(self, epoch: Epoch) -> None:
+        self._rows[epoch.seed] = _cells(epoch)
+        self._show("")
+
+    def batch(self, seeds: tuple[int, ...], epoch: int, done: int, total: int) -> None:
+        if time.monotonic() - self._last >= _SECONDS_BETWEEN_LOOKS:
+            self._last = time.monotonic()
+            self._show(f"{_names(seeds)}, epoch {epoch}: batch {done}/{total}")
+
+    def _show(self, under_way: str) -> None:
+        self._live.update(_table(self._rows, under_way), refresh=True)
+
+
+def _names(seeds: tuple[int, ...]) -> str:
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
 
 
 def _terminal() -> Any:
@@ -88,11 +129,11 @@ def _terminal() -> Any:
     return console if console.is_terminal or console.is_jupyter else None
 
 
-def _table(rows: dict[int, tuple[str, ...]]) -> Any:
+def _table(rows: dict[int, tuple[str, ...]], under_way: str) -> Any:
     from rich import box
     from rich.table import Table
 
-    table = Table(*_COLUMNS, box=box.SIMPLE_HEAD)
+    table = Table(*_COLUMNS, box=box.SIMPLE_HEAD, caption=under_way or None, caption_justify="left")
     for column in table.columns:
         column.justify = "right"
         column.no_wrap = True
@@ -126,4 +167,11 @@ class _PlainLines:
             self._last = now
             parts = zip(_COLUMNS, _cells(epoch))
             text = "  ".join(f"{name} {cell}" for name, cell in parts)
+            print(text, file=self._stream, flush=True)
+
+    def batch(self, seeds: tuple[int, ...], epoch: int, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last >= _SECONDS_BETWEEN_BATCHES:
+            self._last = now
+            text = f"{_names(seeds)}  epoch {epoch}  batch {done}/{total}"
             print(text, file=self._stream, flush=True)

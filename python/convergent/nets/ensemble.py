@@ -86,14 +86,14 @@ def train_runs(runs: Sequence[SeedRun], listeners: Listeners) -> None:
 def _next_epoch(runs: Sequence[SeedRun], epoch: int, listeners: Listeners) -> None:
     """Train one epoch of all networks, then write the files of each."""
     start = time.perf_counter()
-    losses = _train_epoch(runs, epoch)
+    losses = _train_epoch(runs, epoch, listeners)
     found = [evaluate(run.network, *run.images.test) for run in runs]
     seconds = (time.perf_counter() - start) / len(runs)
     for run, loss, test in zip(runs, losses, found):
         run.close_epoch((loss, *test), seconds, listeners)
 
 
-def _train_epoch(runs: Sequence[SeedRun], epoch: int) -> list[float]:
+def _train_epoch(runs: Sequence[SeedRun], epoch: int, listeners: Listeners) -> list[float]:
     """Return the mean loss of each network over one pass in its own order."""
     settings, (images, labels) = runs[0].settings, runs[0].images.train
     device, n = runs[0].images.device, len(images)
@@ -117,6 +117,7 @@ def _train_epoch(runs: Sequence[SeedRun], epoch: int) -> list[float]:
         set_rate(optimizer, settings, epoch, number, len(orders[0]))
         optimizer.step()
         total += loss * rows.shape[1]
+        listeners.step(tuple(run.seed for run in runs), epoch, number + 1, len(orders[0]))
     stacks.give_back(optimizer, runs)
     return [checked_loss(loss / n, run.seed, epoch) for run, loss in zip(runs, total.tolist())]
 

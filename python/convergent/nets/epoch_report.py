@@ -30,6 +30,7 @@ class EpochReport:
 
 Progress = Callable[[str, int, int], None]
 OnEpoch = Callable[[EpochReport], None]
+OnBatch = Callable[[tuple[int, ...], int, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,12 @@ class Listeners:
 
     progress: Progress | None = None
     on_epoch: OnEpoch | None = None
+    on_batch: OnBatch | None = None
+
+    def step(self, seeds: tuple[int, ...], epoch: int, done: int, total: int) -> None:
+        """Tell how many batches of an epoch are done, for the seeds trained together."""
+        if self.on_batch:
+            self.on_batch(seeds, epoch, done, total)
 
     def say(self, seed: int, done: int, n_epochs: int) -> None:
         """Tell how many epochs of a seed are done."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from typing import Any
@@ -26,6 +26,9 @@ from convergent.nets.seed_folder import SeedFolder
 from convergent.training_settings import TrainingSettings
 
 _EVALUATION_BATCH = 512
+
+Steps = Callable[[int, int], None]
+"""Called as steps(batches done, all batches)."""
 
 
 class DeviceImages:
@@ -105,9 +108,9 @@ class SeedRun:
         start = time.perf_counter()
         epoch = self.done + 1
         if epoch == 0:
-            train_loss = evaluate(self.network, *self.images.train)[0]
+            train_loss = evaluate(self.network, *self.images.train, self._steps(0, listeners))[0]
         else:
-            train_loss = self._train_epoch(epoch)
+            train_loss = self._train_epoch(epoch, self._steps(epoch, listeners))
         test = evaluate(self.network, *self.images.test)
         self.close_epoch((train_loss, *test), time.perf_counter() - start, listeners)
 
@@ -127,7 +130,10 @@ class SeedRun:
         if epoch > 0:
             listeners.say(self.seed, epoch, self.settings.epochs)
 
-    def _train_epoch(self, epoch: int) -> float:
+    def _steps(self, epoch: int, listeners: Listeners) -> Steps:
+        return lambda done, total: listeners.step((self.seed,), epoch, done, total)
+
+    def _train_epoch(self, epoch: int, steps: Steps) -> float:
         """Return the mean loss over one pass."""
         images, labels = self.images.train
         device, settings = self.images.device, self.settings
@@ -142,6 +148,7 @@ class SeedRun:
                 )
                 set_rate(self.optimizer, settings, epoch, number, len(batches))
                 total += self._step(chosen, labels[rows]) * len(rows)
+                steps(number + 1, len(batches))
         return checked_loss(total.item() / len(images), self.seed, epoch)
 
     def _step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -208,15 +215,20 @@ def checked_loss(loss: float, seed: int, epoch: int) -> float:
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+def evaluate(
+    network: nn.Module, images: torch.Tensor, labels: torch.Tensor, steps: Steps | None = None
+) -> tuple[float, float]:
     """Return the mean cross-entropy in nats and the accuracy of a network, in evaluation mode."""
     network.eval()
     loss, n_correct = 0.0, 0
-    for start in range(0, len(images), _EVALUATION_BATCH):
+    starts = range(0, len(images), _EVALUATION_BATCH)
+    for number, start in enumerate(starts):
         rows = slice(start, start + _EVALUATION_BATCH)
         logits = network(images[rows])
         loss += nn.functional.cross_entropy(logits, labels[rows], reduction="sum").item()
         n_correct += int((logits.argmax(dim=1) == labels[rows]).sum().item())
+        if steps:
+            steps(number + 1, len(starts))
     return loss / len(images), n_correct / len(images)
 
 

@@ -15,7 +15,7 @@ from convergent import _validate
 from convergent.nets.checkpoints import load_weights
 from convergent.nets.datasets import ImageDataset
 from convergent.nets.ensemble import pays, reason_against, train_runs
-from convergent.nets.epoch_report import Listeners, OnEpoch, Progress
+from convergent.nets.epoch_report import Listeners, OnBatch, OnEpoch, Progress
 from convergent.nets.model_source import ModelSource
 from convergent.nets.models import build_model
 from convergent.nets.precision import reproducible
@@ -51,6 +51,7 @@ def train(
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
+    on_batch: OnBatch | None = None,
 ) -> list[Path]:
     """Train one network a seed and return their folders, ``out/seed-00`` and so on.
 
@@ -118,6 +119,9 @@ def train(
         Called as ``progress(description, done, total)`` after each epoch.
     on_epoch : callable or None
         Called with an `EpochReport` after each epoch's files are written, epoch 0 included.
+    on_batch : callable or None
+        Called as ``on_batch(seeds, epoch, done, total)`` after each batch of training images, with
+        the seeds that are trained together, and in epoch 0 as the untrained network sees them.
 
     Returns
     -------
@@ -179,7 +183,7 @@ def train(
     source = ModelSource.of(model, model_parameters, dataset)
     if augmentation is None and not dataset.may_flip:
         settings = settings.without_flips()
-    place, listeners = torch.device(device), Listeners(progress, on_epoch)
+    place, listeners = torch.device(device), Listeners(progress, on_epoch, on_batch)
     with reproducible(place):
         first = source.network(numbers[0], place)
         has_maps = any(isinstance(module, nn.Conv2d) for module in first.modules())
