@@ -14,7 +14,6 @@ from convergent.statistics.moments import Moments
 from convergent.statistics.row_blocks import RowBlocks
 
 _MIN_BLOCK_ROWS = 4096
-_BLOCK_VALUES = 1 << 20
 _MIRRORED = 64  # columns at a time
 
 
@@ -47,7 +46,7 @@ class JointSums:
         self.moments = Moments(widths, n_threads=n_threads)
         self.factor = Factor(widths, n_threads=n_threads)
         n_units = sum(self.moments.widths)
-        rows = max(_MIN_BLOCK_ROWS, _BLOCK_VALUES // n_units, 2 * n_units + 2)
+        rows = max(_MIN_BLOCK_ROWS, 2 * n_units + 2)
         self._blocks = RowBlocks(self.moments.widths, rows)
         self._products = np.empty((n_units, n_units), order="F")
 
