@@ -166,7 +166,7 @@ def run(session: Session) -> None:
     title = "10 networks x 512 units x 5000 examples"
     for k, sweeps in ((50, 1), (512, 1)):
         race(session, title, networks, k, sweeps, 10, ["brainiak"])
-        race(session, title, networks, k, 6 if k == 50 else 3, 10, ["fastsrm"])
+        race(session, title, networks, k, 3 if k == 50 else 1, 10, ["fastsrm"])
         if session.long:
             race(session, title, networks, k, 0, 100, ["brainiak"])
     if "CONVERGENT_SHARED" not in os.environ:
