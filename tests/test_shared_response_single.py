@@ -91,7 +91,7 @@ def test_any_number_of_features(level: str, k: int) -> None:
     assert plain[4]
     np.testing.assert_allclose(plain[1], shared, atol=1e-9)
     np.testing.assert_allclose(plain[2], history, rtol=1e-10)
-    their_history = reference.sweeps(networks, start, 2)[1]
+    their_history = reference.sweeps(networks, start, 2, reach=0.7)[1]
     single = kernel(networks, [("given", start)], single=True, max_iter=2)
     assert single[4]
     np.testing.assert_allclose(single[2], their_history, rtol=1e-5)

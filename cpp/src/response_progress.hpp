@@ -9,8 +9,6 @@
 
 namespace convergent {
 
-constexpr double kSingleRounding = 5e-8;  // as kResponseRounding, of sums in single precision
-
 /// What decides when sweeps end, from one stage to the next.
 struct Progress {
     const ResponseProblem& problem;
@@ -21,11 +19,12 @@ struct Progress {
     bool is_over() const {
         return static_cast<int>(history.size()) > options.max_iter || n_quiet == 2;
     }
-    /// The objective that an iteration in single precision reached.
-    void count_to(double reached) {
+    /// Takes the objective of an iteration in single precision, which may only seem to rise;
+    /// returns the change.
+    double take(double reached) {
         const double before = history.back();
         history.push_back(std::min(before, reached));
-        count(std::abs(before - reached), kSingleRounding * problem.total);
+        return std::abs(before - reached);
     }
     void count(double change, double noise) {
         const bool is_quiet =

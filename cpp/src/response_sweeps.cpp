@@ -12,9 +12,14 @@ namespace {
 using Eigen::Index;
 using Eigen::MatrixXd;
 
-constexpr double kFirstReach = 0.7, kShortestReach = 0.2, kLongestReach = 2.0;
+constexpr double kShortestReach = 0.2, kLongestReach = 2.0;
 constexpr double kReachGrowth = 1.1, kReachFall = 0.7;
-constexpr int kLeadingRounds = 1;   // subspace iterations for the first network of a sequence
+/// Single precision is to be quick: it begins with longer pushes, and with fewer subspace
+/// iterations for the first network of a sequence.
+template <class Scalar>
+constexpr double kFirstReach = sizeof(Scalar) < sizeof(double) ? 0.7 : 0.4;
+template <class Scalar>
+constexpr int kLeadingRounds = sizeof(Scalar) < sizeof(double) ? 1 : 3;
 constexpr int kSpectralRounds = 4;  // and for all networks together
 
 /// Makes the columns of all blocks together orthonormal, in place.
@@ -48,7 +53,7 @@ Sweeps<Scalar>::Sweeps(ResponseSum<Scalar>& sum, std::vector<Index> widths, Inde
       stop_(stop),
       previous_(widths_.size()),
       polar_(widths_.size()),
-      reach_(kFirstReach) {}
+      reach_(kFirstReach<Scalar>) {}
 
 template <class Scalar>
 void Sweeps<Scalar>::start_at(const WeightsOf<Scalar>& weights) {
@@ -86,7 +91,8 @@ double Sweeps<Scalar>::least_step() const {
 template <class Scalar>
 void Sweeps<Scalar>::start_in_sequence(const WeightsOf<Scalar>& anchors) {
     Dense<Scalar> first = anchors.front();
-    const int n_rounds = first.rows() == k_ ? 0 : kLeadingRounds;  // no directions to choose from
+    const int n_rounds =
+        first.rows() == k_ ? 0 : kLeadingRounds<Scalar>;  // no directions to choose from
     for (int round = 0; round < n_rounds; ++round) {
         sum_.clear();
         sum_.add(0, first, n_threads_, stop_);

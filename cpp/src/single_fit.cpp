@@ -14,6 +14,7 @@ namespace {
 using Eigen::Index;
 using Eigen::MatrixXd;
 
+constexpr double kSingleRounding = 5e-8;  // as kResponseRounding, of sums in single precision
 constexpr int kMostBlind = 30;   // sweeps in single precision that change less than kSingleRounding
 constexpr double kFine = 1e-10;  // a change that only double can tell, over the sum of squares
 constexpr double kSure = 4.0;    // margin of a change judged by the step
@@ -50,16 +51,15 @@ Weights widened(const WeightsOf<float>& weights, int n_threads, const StopToken&
 
 /// Sweeps in single precision until the objective is quiet, only until it has no more to give. The
 /// weights settle further than the objective can be told there: its last changes are judged by the
-/// squared step, to which they are in proportion, and double has the last word on them.
+/// squared step, to which they are in proportion, and double has the last word on them where the
+/// change that counts is finer than it can be told.
 void run_in_single(Sweeps<float>& sweeps, double scale, Progress& progress) {
     const double blur = kSingleRounding * progress.problem.total;
     double change_a_step = 0.0, least_step = sweeps.least_step();
     for (int n_blind = 0; !progress.is_over() && n_blind < kMostBlind;) {
-        const double objective = progress.history.back();
         sweeps.sweep();
-        const double reached = progress.problem.objective(sweeps.norm() * scale);
-        progress.history.push_back(std::min(objective, reached));
-        const double change = std::abs(objective - reached), step = sweeps.squared_step();
+        const double change = progress.take(progress.problem.objective(sweeps.norm() * scale));
+        const double step = sweeps.squared_step();
         if (change > blur) {
             change_a_step = change / step;
             progress.count(change, 0.0);
@@ -67,7 +67,8 @@ void run_in_single(Sweeps<float>& sweeps, double scale, Progress& progress) {
         }
         ++n_blind;
         progress.count(kSure * change_a_step * step, 0.0);
-        const bool is_fine = progress.options.tol * objective < kFine * progress.problem.total;
+        const bool is_fine =
+            progress.options.tol * progress.history.back() < kFine * progress.problem.total;
         if (is_fine) progress.n_quiet = std::min(progress.n_quiet, 1);
         if ((is_fine && progress.n_quiet == 1) || !(step > least_step)) return;
     }
@@ -152,7 +153,7 @@ SingleEnd fit_from_drawn(ResponseProblem& problem, bool center,
     ResponseStage<float> stage(problem, pass.copies.networks, factor);
     Sweeps<float> sweeps(stage.sum(), problem.widths, problem.k, problem.n_threads, problem.stop);
     sweeps.start_at(weights);
-    progress.count_to(problem.objective(sweeps.norm() * scale));
+    progress.count(progress.take(problem.objective(sweeps.norm() * scale)), 0.0);
     return end_in_single(sweeps, factor, progress, fit);
 }
 

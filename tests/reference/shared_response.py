@@ -57,7 +57,7 @@ def fit(
 
 
 def sweeps(
-    networks: Sequence[Matrix], start: Sequence[Matrix], n_sweeps: int
+    networks: Sequence[Matrix], start: Sequence[Matrix], n_sweeps: int, reach: float = 0.4
 ) -> tuple[list[Matrix], list[float]]:
     """Network after network, with steps beyond the last product that are kept when they rise."""
     data = [np.asarray(x, dtype=np.float64) for x in networks]
@@ -65,7 +65,6 @@ def sweeps(
     weights = [np.asarray(w, dtype=np.float64) for w in start]
     last: list[Matrix | None] = [None] * len(data)
     history = [objective(data, weights, shared_response(data, weights))]
-    reach = 0.7
     for sweep in range(n_sweeps):
         refused = 0
         for i, x in enumerate(data):
