@@ -130,7 +130,7 @@ Index padded(Index n_columns) {
 
 template <class Scalar>
 void add_product(const RowBlock<Scalar>& a, const RowDense<Scalar>& b,
-                 Eigen::Map<RowDense<Scalar>> c) {
+                 Eigen::Ref<RowDense<Scalar>> c) {
     if (b.cols() >= kWide) {
         c.noalias() += a * b;
         return;
@@ -141,7 +141,7 @@ void add_product(const RowBlock<Scalar>& a, const RowDense<Scalar>& b,
 
 template <class Scalar>
 void add_transposed_product(const RowBlock<Scalar>& a, const RowDense<Scalar>& b,
-                            Eigen::Map<RowDense<Scalar>> c) {
+                            Eigen::Ref<RowDense<Scalar>> c) {
     if (b.cols() >= kWide) {
         c.noalias() += a.transpose() * b;
         return;
@@ -153,12 +153,12 @@ void add_transposed_product(const RowBlock<Scalar>& a, const RowDense<Scalar>& b
 template Index padded<float>(Index);
 template Index padded<double>(Index);
 template void add_product<float>(const RowBlock<float>&, const RowDense<float>&,
-                                 Eigen::Map<RowDense<float>>);
+                                 Eigen::Ref<RowDense<float>>);
 template void add_product<double>(const RowBlock<double>&, const RowDense<double>&,
-                                  Eigen::Map<RowDense<double>>);
+                                  Eigen::Ref<RowDense<double>>);
 template void add_transposed_product<float>(const RowBlock<float>&, const RowDense<float>&,
-                                            Eigen::Map<RowDense<float>>);
+                                            Eigen::Ref<RowDense<float>>);
 template void add_transposed_product<double>(const RowBlock<double>&, const RowDense<double>&,
-                                             Eigen::Map<RowDense<double>>);
+                                             Eigen::Ref<RowDense<double>>);
 
 }  // namespace convergent

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "example_parts.hpp"
 #include "narrow_products.hpp"
 #include "parallel.hpp"
 #include "response_on_products.hpp"
@@ -13,16 +14,9 @@ namespace {
 using Eigen::Index;
 
 constexpr Index kBlockExamples = 128;
-constexpr Index kWideBlockExamples =
-    512;  // where k is large, so that weights are packed less often
+/// Where k is large, so that weights are packed less often.
+constexpr Index kWideBlockExamples = 512;
 constexpr Index kWide = 128;
-constexpr Index kMostParts = 32;  // of the examples, each with its share of a product
-constexpr Index kPartBytes = 64 << 20;
-
-template <class Scalar>
-Eigen::Map<RowDense<Scalar>> map_of(RowDense<Scalar>& matrix) {
-    return {matrix.data(), matrix.rows(), matrix.cols()};
-}
 
 Index rows_of_block(Index k) { return k < kWide ? kBlockExamples : kWideBlockExamples; }
 
@@ -75,29 +69,28 @@ void ResponseOnExamples<Scalar>::add_some(std::size_t first, const Dense<Scalar>
                                           std::size_t n_networks, int n_threads,
                                           const StopToken& stop) {
     std::vector<Eigen::Matrix<Scalar, 1, Eigen::Dynamic>> shifts;
-    for (std::size_t i = 0; i < n_networks; ++i) shifts.push_back(offset(first + i, weights[i]));
     std::vector<RowDense<Scalar>> right;
-    for (std::size_t i = 0; i < n_networks; ++i) right.push_back(padded_copy<Scalar>(weights[i]));
-    const Index n_blocks = (response_.rows() + n_rows_ - 1) / n_rows_;
-    const Index n_parts = std::min(n_blocks, kMostParts);
-    std::vector<double> norms(static_cast<std::size_t>(n_blocks));
-    parallel_for(n_parts, n_threads, stop, [&](Index part) {
+    for (std::size_t i = 0; i < n_networks; ++i) {
+        shifts.push_back(offset(first + i, weights[i]));
+        right.push_back(padded_copy<Scalar>(weights[i]));
+    }
+    const ExampleParts parts(response_.rows(), n_rows_, 0);
+    std::vector<double> norms(static_cast<std::size_t>(parts.n_blocks));
+    parallel_for(parts.n_parts, n_threads, stop, [&](Index part) {
         RowDense<Scalar> buffer;
-        for (Index b = part * n_blocks / n_parts; b < (part + 1) * n_blocks / n_parts; ++b) {
-            stop.check();
-            const Index begin = b * n_rows_;
+        parts.for_each_block(part, stop, [&](Index begin) {
             auto rows = response_.middleRows(begin, std::min(n_rows_, response_.rows() - begin));
             RowDense<Scalar> sum = padded_copy<Scalar>(rows);
             for (std::size_t i = 0; i < n_networks; ++i) {
-                add_product<Scalar>(block(first + i, begin, buffer), right[i], map_of(sum));
+                add_product<Scalar>(block(first + i, begin, buffer), right[i], sum);
                 if (shifts[i].size() != 0) sum.leftCols(rows.cols()).rowwise() -= shifts[i];
             }
             rows = sum.leftCols(rows.cols());
-            norms[static_cast<std::size_t>(b)] = static_cast<double>(rows.squaredNorm());
-        }
+            norms[static_cast<std::size_t>(begin / n_rows_)] =
+                static_cast<double>(rows.squaredNorm());
+        });
     });
-    norm_ = 0.0;
-    for (const double norm : norms) norm_ += norm;
+    norm_ = std::accumulate(norms.begin(), norms.end(), 0.0);
 }
 
 template <class Scalar>
@@ -123,8 +116,7 @@ void ResponseOnExamples<Scalar>::against(std::size_t network, Dense<Scalar>& out
         stop.check();
         const Block examples = block(network, first, buffer);
         add_transposed_product<Scalar>(
-            examples, padded_copy<Scalar>(response_.middleRows(first, examples.rows())),
-            map_of(sum));
+            examples, padded_copy<Scalar>(response_.middleRows(first, examples.rows())), sum);
     }
     out = sum.leftCols(response_.cols());
 }
@@ -165,35 +157,31 @@ double ResponseOnExamples<Scalar>::step(const Step<Scalar>& step, const Work& wo
     const Dense<Scalar> change = step.after - step.before;
     const auto shift = offset(step.network, change);
     const Index n_units = networks_[step.next].n_units, k = response_.cols();
-    const Index n_blocks = (response_.rows() + n_rows_ - 1) / n_rows_;
-    const Index room = kPartBytes / (static_cast<Index>(sizeof(Scalar)) * n_units * k);
-    const Index n_parts = std::min(
-        {n_blocks, std::clamp<Index>(room, 8, kMostParts), std::max<Index>(8, n_blocks / 4)});
-    partial_.resize(static_cast<std::size_t>(n_parts));
     const RowDense<Scalar> right = padded_copy<Scalar>(change);
-    std::vector<double> changes(static_cast<std::size_t>(n_parts));  // their squares
-    parallel_for(n_parts, n_threads, stop, [&](Index part) {
+    const ExampleParts parts(response_.rows(), n_rows_,
+                             static_cast<Index>(sizeof(Scalar)) * n_units * k);
+    partial_.resize(static_cast<std::size_t>(parts.n_parts));
+    std::vector<double> changes(partial_.size());  // their squares
+    parallel_for(parts.n_parts, n_threads, stop, [&](Index part) {
         RowDense<Scalar>& product = partial_[static_cast<std::size_t>(part)];
         product.setZero(n_units, right.cols());
         RowDense<Scalar> buffer, next_buffer, added;
         double squares = 0.0;
-        for (Index b = part * n_blocks / n_parts; b < (part + 1) * n_blocks / n_parts; ++b) {
-            stop.check();
-            const Block examples = block(step.network, b * n_rows_, buffer);
-            auto rows = response_.middleRows(b * n_rows_, examples.rows());
+        parts.for_each_block(part, stop, [&](Index begin) {
+            const Block examples = block(step.network, begin, buffer);
+            auto rows = response_.middleRows(begin, examples.rows());
             added.setZero(examples.rows(), right.cols());
-            add_product<Scalar>(examples, right, map_of(added));
+            add_product<Scalar>(examples, right, added);
             if (shift.size() != 0) added.leftCols(k).rowwise() -= shift;
             squares += static_cast<double>(added.squaredNorm());
             rows += added.leftCols(k);
             added.leftCols(k) = rows;
-            add_transposed_product<Scalar>(block(step.next, b * n_rows_, next_buffer), added,
-                                           map_of(product));
-        }
+            add_transposed_product<Scalar>(block(step.next, begin, next_buffer), added, product);
+        });
         changes[static_cast<std::size_t>(part)] = squares;
     });
-    for (Index part = 1; part < n_parts; ++part) {
-        partial_.front() += partial_[static_cast<std::size_t>(part)];
+    for (std::size_t part = 1; part < partial_.size(); ++part) {
+        partial_.front() += partial_[part];
     }
     step.next_product = partial_.front().leftCols(k);
     leave_out(step.next, step.next_weights, step.next_product, n_threads, stop);

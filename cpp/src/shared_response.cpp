@@ -120,17 +120,16 @@ bool fit_weights(ResponseProblem& problem, std::vector<NetworkView>& networks, b
     SingleCopies copies;
     if (copied && worth_drawing(problem, starts)) {
         end = fit_from_drawn(problem, center, starts, progress, fit);
-    }
-    if (problem.networks == nullptr) {
+    } else if (problem.networks == nullptr) {
         problem.total = problem.products->trace();
-    } else if (!end || !std::isfinite(problem.total)) {
-        const SingleCopies sums = measure(networks, center, problem.n_threads, problem.stop);
-        problem.total = sums.squares;
-        fit.means = sums.means();
+    } else {
+        copies = copied ? copy_in_single(networks, center, problem.n_threads, problem.stop)
+                        : measure(networks, center, problem.n_threads, problem.stop);
+        problem.total = copies.squares;
+        fit.means = copies.means();
     }
-    networks = with_means(networks, fit.means);
-    if (copied && !end) copies = copy_in_single(networks, problem.n_threads, problem.stop);
     if (!std::isfinite(problem.total)) return give_up(problem, starts, fit);
+    networks = with_means(networks, fit.means);
     if (!options.accelerate) {
         return fit_by_alternation(problem, options, starts.front(), response, fit);
     }

@@ -23,12 +23,6 @@ double mean_square_factor(double squares, double n_values) {
     return std::isfinite(factor) && factor > 0.0 ? factor : 1.0;
 }
 
-std::vector<Index> widths_of(const std::vector<NetworkView>& networks) {
-    std::vector<Index> widths;
-    for (const NetworkView& network : networks) widths.push_back(network.n_units);
-    return widths;
-}
-
 /// Factor, and with `center` centres, from a few examples all over each network.
 void look_at_first(const std::vector<NetworkView>& networks, bool center, SingleCopies& copies) {
     double squares = 0.0, n_values = 0.0;
@@ -56,12 +50,8 @@ template <class Example>
 void read_rows(const std::vector<NetworkView>& networks, Index n_rows, int n_threads,
                const StopToken& stop, const Example& example, SingleCopies& copies) {
     const Index n_chunks = (n_rows + kRows - 1) / kRows;
-    double n_values = 0.0;
-    for (const NetworkView& network : networks) {
-        n_values += static_cast<double>(n_rows * network.n_units);
-    }
     const bool is_kept = !copies.networks.empty();
-    for (bool is_again = false;; is_again = true) {
+    read_until_near(networks, n_rows, copies, [&] {
         const std::vector<NetworkView> views = with_means(networks, copies.centres);
         std::vector<ExampleSums> chunks(static_cast<std::size_t>(n_chunks));
         parallel_for(n_chunks, n_threads, stop, [&](Index chunk) {
@@ -84,11 +74,20 @@ void read_rows(const std::vector<NetworkView>& networks, Index n_rows, int n_thr
         for (Index chunk = 1; chunk < n_chunks; ++chunk) {
             chunks.front() += chunks[static_cast<std::size_t>(chunk)];
         }
-        if (set_sums(chunks.front(), n_rows, n_values, copies) || is_again) return;
-    }
+        return chunks.front();
+    });
 }
 
+/// All of them, where `read_rows` wants to know which.
+Index same(Index row) { return row; }
+
 }  // namespace
+
+std::vector<Index> widths_of(const std::vector<NetworkView>& networks) {
+    std::vector<Index> widths;
+    for (const NetworkView& network : networks) widths.push_back(network.n_units);
+    return widths;
+}
 
 std::vector<VectorXd> SingleCopies::means() const {
     std::vector<VectorXd> result = centres;
@@ -126,20 +125,21 @@ bool set_sums(const ExampleSums& sums, Index n_examples, double n_values, Single
     copies.squares = std::max(copies.squares, 0.0);
     const double mean_square = copies.squares / n_values * copies.factor * copies.factor;
     const bool is_ordinary = mean_square < kOrdinary && mean_square > 1.0 / kOrdinary;
-    if (is_ordinary && copies.squares > kFarOff * sums.squares) return true;
-    copies.centres = copies.means();
-    copies.factor = mean_square_factor(copies.squares, n_values);
-    return false;
+    return is_ordinary && copies.squares > kFarOff * sums.squares;
 }
 
-SingleCopies copy_in_single(const std::vector<NetworkView>& networks, int n_threads,
+void move_near(double n_values, SingleCopies& copies) {
+    copies.centres = copies.means();
+    copies.factor = mean_square_factor(copies.squares, n_values);
+}
+
+SingleCopies copy_in_single(const std::vector<NetworkView>& networks, bool center, int n_threads,
                             const StopToken& stop) {
     SingleCopies copies;
-    look_at_first(networks, false, copies);
-    copies.networks.resize(networks.front().n_examples, widths_of(networks));
-    read_rows(
-        networks, networks.front().n_examples, n_threads, stop, [](Index row) { return row; },
-        copies);
+    look_at_first(networks, center, copies);
+    const Index n_examples = networks.front().n_examples;
+    copies.networks.resize(n_examples, widths_of(networks));
+    read_rows(networks, n_examples, n_threads, stop, same, copies);
     return copies;
 }
 
@@ -147,9 +147,7 @@ SingleCopies measure(const std::vector<NetworkView>& networks, bool center, int 
                      const StopToken& stop) {
     SingleCopies sums;
     look_at_first(networks, center, sums);
-    read_rows(
-        networks, networks.front().n_examples, n_threads, stop, [](Index row) { return row; },
-        sums);
+    read_rows(networks, networks.front().n_examples, n_threads, stop, same, sums);
     return sums;
 }
 

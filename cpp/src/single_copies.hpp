@@ -37,24 +37,41 @@ struct ExampleSums {
     double* sums_of(std::size_t network) { return sums.empty() ? nullptr : sums[network].data(); }
 };
 
-/// Sets shifts and squares of copies of that many examples and values. Returns whether centre and
-/// factor were near enough; otherwise sets better ones, with which all is to be read again, once.
+/// Units of each network.
+std::vector<Eigen::Index> widths_of(const std::vector<NetworkView>& networks);
+
+/// Sets shifts and squares of copies of that many values a unit; returns whether centre and factor
+/// are near enough to means and size.
 bool set_sums(const ExampleSums& sums, Eigen::Index n_examples, double n_values,
               SingleCopies& copies);
+/// Sets centre and factor by sums that are set, for another reading.
+void move_near(double n_values, SingleCopies& copies);
 
-/// Reads each network once, or twice where few examples say little about the size of all. Where
-/// `squares` is not finite, the copies are worthless.
-SingleCopies copy_in_single(const std::vector<NetworkView>& networks, int n_threads,
+/// Sets the sums to what read() returns for the centres and the factor that are set; once more
+/// where these were far off because few examples say little about all.
+template <class Read>
+void read_until_near(const std::vector<NetworkView>& networks, Eigen::Index n_examples,
+                     SingleCopies& copies, const Read& read) {
+    double n_values = 0.0;
+    for (const NetworkView& network : networks) {
+        n_values += static_cast<double>(n_examples * network.n_units);
+    }
+    if (set_sums(read(), n_examples, n_values, copies)) return;
+    move_near(n_values, copies);
+    set_sums(read(), n_examples, n_values, copies);
+}
+
+/// Copies of all examples; with `center`, means are removed. Where `squares` is not finite, they
+/// are worthless.
+SingleCopies copy_in_single(const std::vector<NetworkView>& networks, bool center, int n_threads,
                             const StopToken& stop);
 
-/// What copies would be, with `center` with means removed, but for the copies: their sum of squares
-/// and means.
+/// What those would be but for the copies: their sum of squares and means.
 SingleCopies measure(const std::vector<NetworkView>& networks, bool center, int n_threads,
                      const StopToken& stop);
 
 /// Copies of one example of every `group` neighbours, drawn with a fixed seed: neither an order
-/// of the examples nor a period in it leaves anything out. With `center`, means are removed, those
-/// of the examples drawn. `squares` is that of these.
+/// of the examples nor a period in it leaves anything out. Means and `squares` are those of these.
 SingleCopies draw_in_single(const std::vector<NetworkView>& networks, bool center,
                             Eigen::Index group, int n_threads, const StopToken& stop);
 

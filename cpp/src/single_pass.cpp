@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 #include <utility>
 
+#include "example_parts.hpp"
 #include "narrow_products.hpp"
 #include "parallel.hpp"
 
@@ -13,10 +15,6 @@ namespace {
 using Eigen::Index;
 
 constexpr Index kBlockExamples = 128;
-constexpr Index kMostParts = 32;  // of the examples, each with its share of the products
-constexpr Index kLeastParts = 4;
-constexpr Index kLeastBlocks = 4;       // of a part, where there are as many
-constexpr Index kPartBytes = 64 << 20;  // of all parts
 
 /// Memory for blocks of examples, of which a thread takes one for a while.
 class Rooms {
@@ -53,42 +51,33 @@ struct Part {
 
 class Reading {
  public:
-    Reading(const std::vector<NetworkView>& networks, const WeightsOf<float>& weights,
-            SinglePass& pass)
+    Reading(const std::vector<NetworkView>& networks, const std::vector<RowDense<float>>& weights,
+            Index k, SinglePass& pass)
         : views_(with_means(networks, pass.copies.centres)),
-          k_(weights.front().cols()),
-          pass_(pass) {
-        for (const Dense<float>& w : weights) {
-            weights_.push_back(padded_copy<float>(w));
-            widths_.push_back(w.rows());
-            starts_.push_back(size_);
-            size_ += weights_.back().size();
-        }
-        n_blocks_ = (views_.front().n_examples + kBlockExamples - 1) / kBlockExamples;
-        const Index room = kPartBytes / (static_cast<Index>(sizeof(float)) * size_);
-        const Index most = std::clamp(n_blocks_ / kLeastBlocks, kLeastParts, kMostParts);
-        parts_.resize(
-            static_cast<std::size_t>(std::min(n_blocks_, std::clamp(room, kLeastParts, most))));
-        resize_in_huge_pages(products_, size_, static_cast<Index>(parts_.size()));
+          weights_(weights),
+          k_(k),
+          pass_(pass),
+          starts_{0},
+          blocks_(views_.front().n_examples, kBlockExamples, part_bytes(weights)),
+          parts_(static_cast<std::size_t>(blocks_.n_parts)) {
+        for (const RowDense<float>& w : weights) starts_.push_back(starts_.back() + w.size());
+        resize_in_huge_pages(products_, starts_.back(), blocks_.n_parts);
     }
 
     /// Returns the sums of squares and examples.
     ExampleSums run(int n_threads, const StopToken& stop) {
-        Rooms rooms(widths_);
-        const auto n_parts = static_cast<Index>(parts_.size());
-        parallel_for(n_parts, n_threads, stop, [&](Index part) {
+        Rooms rooms(widths_of(views_));
+        parallel_for(blocks_.n_parts, n_threads, stop, [&](Index number) {
             Copies<float> room = rooms.take();
-            begin(part);
-            for (Index b = part * n_blocks_ / n_parts; b < (part + 1) * n_blocks_ / n_parts; ++b) {
-                stop.check();
-                read_block(b * kBlockExamples, part, room);
-            }
+            begin(number);
+            blocks_.for_each_block(number, stop,
+                                   [&](Index first) { read_block(first, number, room); });
             rooms.give_back(std::move(room));
         });
-        for (Index part = 1; part < n_parts; ++part) {
-            parts_.front().sums += parts_[static_cast<std::size_t>(part)].sums;
-            parts_.front().response_sum += parts_[static_cast<std::size_t>(part)].response_sum;
-            parts_.front().norm += parts_[static_cast<std::size_t>(part)].norm;
+        for (std::size_t part = 1; part < parts_.size(); ++part) {
+            parts_.front().sums += parts_[part].sums;
+            parts_.front().response_sum += parts_[part].response_sum;
+            parts_.front().norm += parts_[part].norm;
         }
         return parts_.front().sums;
     }
@@ -112,6 +101,12 @@ class Reading {
     }
 
  private:
+    static Index part_bytes(const std::vector<RowDense<float>>& weights) {
+        Index size = 0;
+        for (const RowDense<float>& w : weights) size += w.size();
+        return size * static_cast<Index>(sizeof(float));
+    }
+
     void begin(Index number) {
         Part& part = parts_[static_cast<std::size_t>(number)];
         part.sums = ExampleSums::zeros(pass_.copies.centres);
@@ -128,13 +123,12 @@ class Reading {
                            : room[i].middleRows(0, count);
         };
         RowDense<float> response = RowDense<float>::Zero(count, weights_.front().cols());
-        const Eigen::Map<RowDense<float>> sum(response.data(), count, response.cols());
         for (std::size_t i = 0; i < weights_.size(); ++i) {
             auto copy = rows(i);
             part.sums.squares +=
-                read_rectangle(views_[i], {first, count, 0, widths_[i]}, pass_.copies.factor,
-                               copy.data(), widths_[i], part.sums.sums_of(i));
-            add_product<float>(copy, weights_[i], sum);
+                read_rectangle(views_[i], {first, count, 0, copy.cols()}, pass_.copies.factor,
+                               copy.data(), copy.cols(), part.sums.sums_of(i));
+            add_product<float>(copy, weights_[i], response);
         }
         part.norm += static_cast<double>(response.squaredNorm());
         part.response_sum += response.leftCols(k_).colwise().sum().cast<double>();
@@ -149,11 +143,11 @@ class Reading {
     }
 
     std::vector<NetworkView> views_;
+    const std::vector<RowDense<float>>& weights_;  // in padded rows
     Index k_;
     SinglePass& pass_;
-    std::vector<RowDense<float>> weights_;  // in padded rows
-    std::vector<Index> widths_, starts_;
-    Index size_ = 0, n_blocks_ = 0;  // of the products of a part
+    std::vector<Index> starts_;  // of each network's products in a column
+    ExampleParts blocks_;
     std::vector<Part> parts_;
     Dense<float> products_;  // of each part in a column, network after network
 };
@@ -164,24 +158,19 @@ SinglePass pass_in_single(const std::vector<NetworkView>& networks, const Weight
                           const SingleCopies& drawn, bool keep_copies, int n_threads,
                           const StopToken& stop) {
     const Index n_examples = networks.front().n_examples;
-    std::vector<Index> widths;
-    double n_values = 0.0;
-    for (const NetworkView& network : networks) {
-        widths.push_back(network.n_units);
-        n_values += static_cast<double>(n_examples * network.n_units);
-    }
     SinglePass pass;
     pass.copies.factor = drawn.factor;
     pass.copies.centres = drawn.means();
-    if (keep_copies) pass.copies.networks.resize(n_examples, widths);
-    for (bool is_again = false;; is_again = true) {
-        Reading reading(networks, weights, pass);
-        const ExampleSums sums = reading.run(n_threads, stop);
-        if (set_sums(sums, n_examples, n_values, pass.copies) || is_again) {
-            reading.finish(n_threads, stop);
-            return pass;
-        }
-    }
+    if (keep_copies) pass.copies.networks.resize(n_examples, widths_of(networks));
+    std::vector<RowDense<float>> padded_weights;
+    for (const Dense<float>& w : weights) padded_weights.push_back(padded_copy<float>(w));
+    std::optional<Reading> reading;
+    read_until_near(networks, n_examples, pass.copies, [&] {
+        reading.emplace(networks, padded_weights, weights.front().cols(), pass);
+        return reading->run(n_threads, stop);
+    });
+    reading->finish(n_threads, stop);
+    return pass;
 }
 
 }  // namespace convergent

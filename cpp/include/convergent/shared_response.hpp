@@ -43,8 +43,7 @@ struct SharedResponseFit {
     bool converged = false;
     bool on_examples = false;  ///< whether the iterations read the examples or their cross-products
     std::size_t start = 0;     ///< which start was best
-    std::vector<Eigen::VectorXd> means;  ///< of the units, with `center`; set even where the rest
-                                         ///< is worthless because activations are not finite
+    std::vector<Eigen::VectorXd> means;  ///< of the units, with `center`
 };
 
 /// Deterministic shared response model (Lu et al. 2018, Equation 1):
