@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,9 +10,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("captum")
 
+from tests.kill_programs import report_of
 from tests.test_killed_save import content
 
-ROOT = Path(__file__).resolve().parents[1]
 N_KILLS = int(os.environ.get("CONVERGENT_KILLS", "5"))
 
 # Starting Python takes longer than collecting, so one process starts a copy of itself for each
@@ -123,15 +120,7 @@ json.dump({"rounds": rounds, "left": left, "seconds": whole, "changes": n_change
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_kills_at_random_moments_change_no_byte(tmp_path: Path) -> None:
-    path = os.pathsep.join([str(ROOT), str(ROOT / "python"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROGRAM, str(tmp_path), str(N_KILLS)],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = report_of(PROGRAM, tmp_path, N_KILLS)
     print(found)
     assert len(found["left"]) == N_KILLS
     expected = content(tmp_path / "undisturbed")

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch")
 
+from tests.kill_programs import report_of
 from tests.test_nets_training import metrics, weights
 
-ROOT = Path(__file__).resolve().parents[1]
 N_KILLS = int(os.environ.get("CONVERGENT_KILLS", "7"))
 
 # Starting Python takes longer than the training, so one process starts a copy of itself for each
@@ -66,15 +63,7 @@ json.dump({"rounds": rounds, "kills": n}, sys.stdout)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
-    path = os.pathsep.join([str(ROOT), str(ROOT / "python"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROGRAM, str(tmp_path), str(N_KILLS)],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = report_of(PROGRAM, tmp_path, N_KILLS)
     assert found["kills"] == N_KILLS
     for name in found["rounds"]:
         for seed in ("seed-00", "seed-01"):

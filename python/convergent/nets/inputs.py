@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader, RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
 from convergent.nets.datasets import batches
+from convergent.nets.memory_format import with_channels_last
 from convergent.statistics.collected import check_labels
 
 _RANDOM = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
@@ -56,7 +57,7 @@ class Batch:
         if isinstance(self._given, np.ndarray) and own.is_floating_point():
             own = own.to(float_dtype(network))
         if channels_last:
-            own = _each(own, _with_channels_last)
+            own = _each(own, with_channels_last)
         if part != slice(0, self.n_images):
             own = _each(own, lambda value: value[part] if self._is_split(value) else value)
         if isinstance(own, Mapping):
@@ -74,22 +75,6 @@ def float_dtype(network: nn.Module) -> torch.dtype:
         if parameter.is_floating_point():
             return parameter.dtype
     return torch.get_default_dtype()
-
-
-def runs_faster_channels_last(network: nn.Module, device: torch.device) -> bool:
-    """Whether its convolutions do: those of oneDNN on a CPU, in single precision and below."""
-    return (
-        device.type == "cpu"
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        and float_dtype(network) != torch.float64
-        and any(isinstance(module, nn.Conv2d) for module in network.modules())
-    )
-
-
-def _with_channels_last(value: Any) -> Any:
-    if value.ndim != 4 or not value.is_floating_point():
-        return value
-    return value.contiguous(memory_format=torch.channels_last)
 
 
 def _each(given: Any, change: Callable[[Any], Any]) -> Any:

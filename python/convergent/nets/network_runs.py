@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from convergent import _validate
-from convergent.nets.inputs import Batch, runs_faster_channels_last
+from convergent.nets.inputs import Batch, float_dtype
 from convergent.nets.layers import LayerChoice
+from convergent.nets.memory_format import runs_faster_channels_last
 from convergent.nets.recording import LayerOutput, LayerOutputs
 from convergent.nets.unit_axes import UnitAxes, UnitAxis
 
@@ -62,7 +63,7 @@ class NetworkRun:
         self._dtype = None if precision is None else PRECISIONS[precision]
         self._most: int | None = None  # images that fit into memory
         self._is_first = True
-        self._channels_last = runs_faster_channels_last(network, device)
+        self._channels_last = runs_faster_channels_last(network, device, float_dtype(network))
 
     @torch.inference_mode()
     def outputs(self, batch: Batch) -> Outputs:

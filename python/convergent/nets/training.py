@@ -16,6 +16,7 @@ from convergent.nets.checkpoints import load_weights
 from convergent.nets.datasets import ImageDataset
 from convergent.nets.ensemble import pays, reason_against, train_runs
 from convergent.nets.epoch_report import Listeners, OnBatch, OnEpoch, Progress
+from convergent.nets.memory_format import has_convolutions
 from convergent.nets.model_source import ModelSource
 from convergent.nets.models import build_model
 from convergent.nets.precision import reproducible
@@ -186,8 +187,7 @@ def train(
     place, listeners = torch.device(device), Listeners(progress, on_epoch, on_batch)
     with reproducible(place):
         first = source.network(numbers[0], place)
-        has_maps = any(isinstance(module, nn.Conv2d) for module in first.modules())
-        settings = settings.in_memory(channels_last, has_maps)
+        settings = settings.in_memory(channels_last, has_convolutions(first))
         together = _together(ensemble, first, dataset, settings, place, len(numbers))
         about = {"recipe": recipe or "default", "device": place.type, "ensemble": together}
         runs = _prepared(Path(out), numbers, first, source, dataset, settings, place, about)
