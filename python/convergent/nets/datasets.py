@@ -193,8 +193,6 @@ def _folder(name: str, root: Path, download: bool, image_size: int | None) -> Im
     return _scaled(name, read_image_folder(name, root, image_size))
 
 
-"""Data sets whose images may have any size."""
-
 DATASETS: dict[str, Callable[..., ImageDataset]] = {
     "digits": digits,
     **{name: partial(_stored, name) for name in ("mnist", "fashion_mnist", "cifar10", "cifar100")},

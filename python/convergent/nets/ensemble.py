@@ -48,6 +48,8 @@ def reason_against(
         with products_in(settings.precision, image.device, cache=False):
             stacks.gradients(images, torch.zeros(2, 2, dtype=torch.int64, device=image.device))
     except (RuntimeError, NotImplementedError, ValueError) as error:
+        # What torch cannot do to copies is known only by trying. Nothing is hidden: the reason is
+        # shown to whoever asked for it, and a network that is wrong fails by itself, too.
         brief = str(error).strip().split("\n")[0]
         if "random" in brief:
             return "the network draws random numbers (such as dropout), which depend on the seed"
