@@ -64,7 +64,6 @@ def watched(reading, seconds, n_changes):
         if not select.select([reading], [], [], left)[0] or not os.read(reading, 1):
             break
         seen += 1
-    os.close(reading)
     return seen
 
 def is_killed(name, seconds, n_changes):
@@ -73,6 +72,7 @@ def is_killed(name, seconds, n_changes):
     time.sleep(random.uniform(0.0, 0.001))  # as long as a small file is written
     os.kill(child, signal.SIGKILL)
     status = os.waitpid(child, 0)[1]
+    os.close(reading)  # not before: writing to a closed pipe is an error of its own
     if os.WIFSIGNALED(status):
         return True
     assert os.WEXITSTATUS(status) == 0
@@ -100,6 +100,7 @@ start = time.perf_counter()
 child, reading = started("undisturbed")
 n_changes = watched(reading, None, float("inf"))
 assert os.waitpid(child, 0)[1] == 0
+os.close(reading)
 whole = time.perf_counter() - start
 random = np.random.default_rng(2018)
 rounds, left = [], []
