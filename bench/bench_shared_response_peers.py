@@ -76,7 +76,7 @@ def race(
     parameters: dict[str, Any] = {"max_iter": sweeps, "tol": 0.0}
     name = f"convergent, {sweeps} sweeps"
     if not sweeps:  # a plain iteration gains less than 1e-6 long before the end where k is small
-        tol = 2e-5 if k == networks[0].shape[1] else 1e-8
+        tol = 1e-5 if k == networks[0].shape[1] else 1e-9
         parameters, name = {"max_iter": 500, "tol": tol}, f"convergent, until tol = {tol:.0e}"
     contenders: dict[str, Callable[[], Weights]] = {name: lambda: ours(centred, k, **parameters)}
     for peer in peers:
