@@ -4,12 +4,11 @@
 #include <atomic>
 #include <cstddef>
 #include <exception>
+#include <functional>
 #include <mutex>
-#include <system_error>
-#include <thread>
-#include <vector>
 
 #include "convergent/stop_token.hpp"
+#include "thread_team.hpp"
 
 namespace convergent {
 
@@ -41,15 +40,12 @@ void parallel_for(std::ptrdiff_t n_tasks, int n_threads, const StopToken& stop, 
         }
     };
 
-    std::vector<std::thread> threads;
-    const std::ptrdiff_t n_helpers = std::min<std::ptrdiff_t>(n_threads, n_tasks) - 1;
-    try {
-        for (std::ptrdiff_t i = 0; i < n_helpers; ++i) threads.emplace_back(work);
-    } catch (const std::system_error&) {
-        // The system grants no more threads: those that there are do the work.
+    const auto n_helpers = static_cast<int>(std::min<std::ptrdiff_t>(n_threads, n_tasks)) - 1;
+    if (ThreadTeam* const team = ThreadTeam::current(); team != nullptr || n_helpers <= 0) {
+        team == nullptr ? work() : team->run(n_helpers, std::ref(work));
+    } else {
+        ThreadTeam(n_helpers + 1).run(n_helpers, std::ref(work));
     }
-    work();
-    for (std::thread& thread : threads) thread.join();
     if (first_error) std::rethrow_exception(first_error);
 }
 
