@@ -56,28 +56,70 @@ def test_examples_in_the_order_of_their_classes_mislead_no_start(level: str) -> 
     assert history[0] < 1.01 * history[-1]
 
 
+@pytest.mark.parametrize("n_examples", [600, 1300, 2100])
+@pytest.mark.parametrize(("k", "offset"), [(1, 0.0), (5, 3.0)])
+def test_a_start_from_some_examples_is_that_of_the_twin(
+    level: str, k: int, offset: float, n_examples: int
+) -> None:
+    rng = np.random.default_rng(k)
+    shared = rng.standard_normal((n_examples, k)) * 3.0 / np.arange(1, k + 1)
+    networks = [
+        shared @ rng.standard_normal((k, n)) + rng.standard_normal((n_examples, n)) + offset
+        for n in WIDTHS
+    ]
+    starts = [sequential(WIDTHS, k)]
+    theirs = reference.start_from_some(networks, starts[0][1][0])
+    data = [x - x.mean(axis=0) for x in networks]
+    for max_iter in (0, 1):  # without copies of the activations and with them
+        fit = kernel(networks, starts, single=True, max_iter=max_iter, n_threads=2)
+        assert fit[4]
+        expected = reference.objective(data, theirs, reference.shared_response(data, theirs))
+        assert fit[2][0] == pytest.approx(expected, rel=1e-6)
+        if max_iter == 0:
+            for ours, literal in zip(fit[0], theirs):
+                np.testing.assert_allclose(ours, literal, atol=2e-4)
+
+
 @pytest.mark.parametrize("center", [True, False])
-def test_the_first_iteration_is_the_plain_alternation(level: str, center: bool) -> None:
+def test_iterations_that_follow_such_a_start(level: str, center: bool) -> None:
     networks = [x + 0.5 for x in planted(5)]
     fits = [
         kernel(networks, [sequential(WIDTHS, K)], center=center, single=True, max_iter=n)
         for n in (0, 1, 2)
     ]
-    weights, _, history = reference.fit(networks, fits[0][0], 1, center=center)
-    assert fits[0][4]
-    np.testing.assert_allclose(fits[0][2], history[:1], rtol=1e-9)
-    np.testing.assert_allclose(fits[1][2], history, rtol=1e-6)
-    np.testing.assert_allclose(fits[2][2][:2], history, rtol=1e-6)
-    for ours, theirs in zip(fits[1][0], weights):
-        np.testing.assert_allclose(ours, theirs, atol=1e-5)
-    assert [len(fit[2]) for fit in fits] == [1, 2, 3]
     data = [x - x.mean(axis=0) if center else x for x in networks]
+    if center:
+        weights, history = reference.sweeps(networks, fits[0][0], 2, reach=0.7)
+        np.testing.assert_allclose(fits[2][2], history, rtol=1e-6)
+        for ours, theirs in zip(fits[2][0], weights):
+            np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    assert [len(fit[2]) for fit in fits] == [1, 2, 3]
     for fit in fits:
+        np.testing.assert_allclose(fit[2], fits[2][2][: len(fit[2])], rtol=1e-6)
         shared = reference.shared_response(data, fit[0])
         np.testing.assert_allclose(fit[1], shared, atol=1e-11)
         exact = reference.objective(data, fit[0], shared)
         assert fit[2][-1] == pytest.approx(exact, rel=1e-11)
         assert np.diff(fit[2]).max(initial=0.0) <= 0.0
+
+
+@pytest.mark.parametrize("k", [2, 3, 5, 9, 12, 13, 20, 29])
+@pytest.mark.parametrize("width", [31, 44, 54, 65])
+def test_any_width(level: str, width: int, k: int) -> None:
+    rng = np.random.default_rng(width)
+    networks = [rng.standard_normal((700, width)) for _ in range(16)]
+    fit = kernel(networks, [sequential((width,) * 16, k)], single=True, max_iter=1)
+    assert fit[4]
+    assert_orthonormal(fit[0])
+    data = [x - x.mean(axis=0) for x in networks]
+    shared = reference.shared_response(data, fit[0])
+    np.testing.assert_allclose(fit[1], shared, atol=1e-11)
+    assert fit[2][-1] == pytest.approx(reference.objective(data, fit[0], shared), rel=1e-11)
+    given = orthonormal(7, (width,) * 16, k)
+    single = kernel(networks, [("given", given)], single=True, max_iter=2)
+    np.testing.assert_allclose(
+        single[2], reference.sweeps(networks, given, 2, reach=0.7)[1], rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("k", [1, 7, 8, 15, 17, 33, 50, 64, 65, 100, 130, 250])

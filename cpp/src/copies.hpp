@@ -9,6 +9,8 @@
 namespace convergent {
 
 template <class Scalar>
+using Dense = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
+template <class Scalar>
 using RowDense = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 /// Activations of the same examples in memory of our own, (n_examples, n_units) for each network.

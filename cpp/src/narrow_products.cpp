@@ -2,163 +2,152 @@
 
 #include <algorithm>
 
-// Tiles of c stay in registers while numbers of a pass by, one after another, each for all columns
-// of the tile.
+#include "narrow_tiles.hpp"
 
 namespace convergent {
 namespace {
 
 using Eigen::Index;
 
-#if defined(__AVX512F__)
-constexpr int kVectorBytes = 64;
-constexpr int kMostVectors = 4;  // of a tile's row
-constexpr int kRegisters = 26;   // for a tile
-#elif defined(__AVX__)
-constexpr int kVectorBytes = 32;
-constexpr int kMostVectors = 2;
-constexpr int kRegisters = 12;
-#else
-constexpr int kVectorBytes = 16;
-constexpr int kMostVectors = 2;
-constexpr int kRegisters = 12;
-#endif
-constexpr int kMostRows = 12;
-constexpr Index kDepth = 512;  // of a in one pass, so that what is needed of b stays in a cache
-constexpr Index kWide = 256;   // columns from which on a general product is as fast
+constexpr Index kDepth = 256;      // of a and b at a time, so that this much of b stays in a cache
+constexpr Index kUnitDepth = 128;  // and where rows are as long as a network is wide
+constexpr Index kWide = 256;       // columns from which on a general product is as fast
+constexpr int kUnitVectors = 2;    // of a tile's row where rows are as long as a network is wide
 
+/// Columns that fill no vector and are few enough to be treated one by one.
 template <class Scalar>
-constexpr Index kLanes = kVectorBytes / static_cast<int>(sizeof(Scalar));
+Index n_single(Index n_columns) {
+    const Index left = n_columns % kLanes<Scalar>;
+    return n_columns < kWide && left <= kLanes<Scalar> / 2 ? left : 0;
+}
 
-template <class Scalar>
-struct VectorOf {
-    typedef Scalar Type __attribute__((vector_size(kVectorBytes)));
-    /// Anywhere in memory.
-    typedef Scalar InMemory
-        __attribute__((vector_size(kVectorBytes), aligned(alignof(Scalar)), may_alias));
-};
+Index panels_of(Index n_vectors) { return (n_vectors + kMostVectors - 1) / kMostVectors; }
 
-/// What a tile reads and writes.
-template <class Scalar>
-struct Operands {
-    const Scalar* a;
-    Index row_stride, column_stride, depth;
-    const Scalar* b;
-    Scalar* c;
-    Index n_columns;  // of b and c
-};
-
-template <class Scalar, int kRows, int kVectors>
-void add_tile(const Operands<Scalar>& o) {
-    using Vector = typename VectorOf<Scalar>::Type;
-    using InMemory = typename VectorOf<Scalar>::InMemory;
-    Vector sums[kRows][kVectors];
-    const auto at = [&](int row, int vector) {
-        return reinterpret_cast<InMemory*>(o.c + row * o.n_columns + vector * kLanes<Scalar>);
-    };
-    for (int row = 0; row < kRows; ++row) {
-        for (int v = 0; v < kVectors; ++v) sums[row][v] = *at(row, v);
-    }
-    const Scalar* a = o.a;
-    const Scalar* b = o.b;
-    for (Index j = 0; j < o.depth; ++j, a += o.column_stride, b += o.n_columns) {
-        Vector right[kVectors];
-        for (int v = 0; v < kVectors; ++v) {
-            right[v] = *reinterpret_cast<const InMemory*>(b + v * kLanes<Scalar>);
-        }
-        for (int row = 0; row < kRows; ++row) {
-            const Scalar left = a[row * o.row_stride];
-            for (int v = 0; v < kVectors; ++v) sums[row][v] += left * right[v];
-        }
-    }
-    for (int row = 0; row < kRows; ++row) {
-        for (int v = 0; v < kVectors; ++v) *at(row, v) = sums[row][v];
+/// Calls work(first, end) for vectors of a row in groups that tiles have room for.
+template <class Work>
+void for_panels(Index n_vectors, const Work& work) {
+    const Index n_panels = panels_of(n_vectors);
+    for (Index panel = 0; panel < n_panels; ++panel) {
+        work(panel * n_vectors / n_panels, (panel + 1) * n_vectors / n_panels);
     }
 }
 
-/// All rows of a panel of columns that is kVectors wide.
-template <class Scalar, int kVectors>
-void add_panel(Operands<Scalar> o, Index n_rows) {
-    constexpr int kRows = std::min(kRegisters / kVectors, kMostRows);
-    for (; n_rows >= kRows; n_rows -= kRows) {
-        add_tile<Scalar, kRows, kVectors>(o);
-        o.a += kRows * o.row_stride;
-        o.c += kRows * o.n_columns;
-    }
-    for (; n_rows > 0; --n_rows) {
-        add_tile<Scalar, 1, kVectors>(o);
-        o.a += o.row_stride;
-        o.c += o.n_columns;
-    }
-}
-
+/// Columns in whole vectors, where b lies in panels, and `rest` ones. A few rows at a time for all
+/// columns, so that they stay near the registers; the next rows are asked for by and by, as if
+/// there were no gaps between rows.
 template <class Scalar>
-void add_panel_of(Index n_vectors, const Operands<Scalar>& o, Index n_rows) {
-    if (n_vectors == 1) add_panel<Scalar, 1>(o, n_rows);
-    if (n_vectors == 2) add_panel<Scalar, 2>(o, n_rows);
-    if constexpr (kMostVectors > 2) {
-        if (n_vectors == 3) add_panel<Scalar, 3>(o, n_rows);
-        if (n_vectors == 4) add_panel<Scalar, 4>(o, n_rows);
-    }
-}
-
-/// o of all columns and all the depth.
-template <class Scalar>
-void add_narrow(const Operands<Scalar>& o, Index n_rows) {
-    const Index n_vectors = o.n_columns / kLanes<Scalar>;
-    const Index n_panels = (n_vectors + kMostVectors - 1) / kMostVectors;
-    for (Index first = 0; first < o.depth; first += kDepth) {
-        for (Index panel = 0; panel < n_panels; ++panel) {
-            const Index begin = panel * n_vectors / n_panels;
-            const Index end = (panel + 1) * n_vectors / n_panels;
-            Operands<Scalar> part = o;
-            part.a += first * o.column_stride;
-            part.depth = std::min(kDepth, o.depth - first);
-            part.b += first * o.n_columns + begin * kLanes<Scalar>;
-            part.c += begin * kLanes<Scalar>;
-            add_panel_of<Scalar>(end - begin, part, n_rows);
+void add_rows(const Operands<Scalar>& whole, Index n_whole, const Operands<Scalar>& rest,
+              Index n_rest, Index n_rows) {
+    const Index n_vectors = n_whole / kLanes<Scalar>;
+    const Index n_panels = std::max<Index>(panels_of(n_vectors), 1);
+    const Index widest = std::max<Index>((n_vectors + n_panels - 1) / n_panels, 1);
+    const Index most_rows = std::min<Index>(kRegisters / widest, kMostRows);
+    const Index n_groups = (n_rows + most_rows - 1) / most_rows;
+    for (Index group = 0; group < n_groups; ++group) {
+        const Index begin = group * n_rows / n_groups, end = (group + 1) * n_rows / n_groups;
+        Operands<Scalar> o = whole.from_row(begin);
+        const Scalar* const a = o.a;
+        o.ahead = whole.from_row(end).a;
+        o.ahead_step = (end - begin + n_panels - 1) / n_panels;
+        for (Index first = 0; first < whole.depth; first += kDepth) {
+            o.depth = std::min(kDepth, whole.depth - first);
+            o.a = a + first;
+            for_panels(n_vectors, [&](Index from, Index to) {
+                o.b_row = (to - from) * kLanes<Scalar>;
+                o.b = whole.b + from * kLanes<Scalar> * whole.depth + first * o.b_row;
+                o.c = whole.from_row(begin).c + from * kLanes<Scalar>;
+                add_few_rows<Scalar>(o, end - begin, to - from);
+                o.ahead += o.depth * o.ahead_step;
+            });
         }
+        if (n_rest != 0) add_single_columns<Scalar>(rest.from_row(begin), end - begin, n_rest);
     }
+}
+
+/// Any number of columns.
+template <class Scalar>
+void add_columns(const Operands<Scalar>& o, Index n_rows, Index n_columns) {
+    constexpr Index kPanel = kUnitVectors * kLanes<Scalar>;
+    Index column = 0;
+    for (; column + kPanel <= n_columns; column += kPanel) {
+        add_panel<Scalar, kUnitVectors, kVectorBytes>(o.from_column(column), n_rows);
+    }
+    add_last_columns<Scalar, kVectorBytes>(o.from_column(column), n_rows, n_columns - column);
 }
 
 }  // namespace
 
 template <class Scalar>
 Index padded(Index n_columns) {
-    return (n_columns + kLanes<Scalar> - 1) / kLanes<Scalar> * kLanes<Scalar>;
+    const Index single = n_single<Scalar>(n_columns);
+    return (n_columns - single + kLanes<Scalar> - 1) / kLanes<Scalar> * kLanes<Scalar> + single;
 }
 
 template <class Scalar>
-void add_product(const RowBlock<Scalar>& a, const RowDense<Scalar>& b,
-                 Eigen::Ref<RowDense<Scalar>> c) {
-    if (b.cols() >= kWide) {
-        c.noalias() += a * b;
+NarrowFactor<Scalar>::NarrowFactor(const Dense<Scalar>& matrix) {
+    const Index single = n_single<Scalar>(matrix.cols()), n_whole = matrix.cols() - single;
+    rest = matrix.rightCols(single);
+    whole.resize(matrix.rows(), padded<Scalar>(matrix.cols()) - single);
+    if (whole.cols() >= kWide) {
+        whole.leftCols(n_whole) = matrix;
+        whole.rightCols(whole.cols() - n_whole).setZero();
         return;
     }
-    add_narrow<Scalar>({a.data(), a.outerStride(), 1, a.cols(), b.data(), c.data(), b.cols()},
-                       a.rows());
+    for_panels(whole.cols() / kLanes<Scalar>, [&](Index from, Index to) {
+        const Index first = from * kLanes<Scalar>, n_columns = (to - from) * kLanes<Scalar>;
+        Eigen::Map<RowDense<Scalar>> panel(whole.data() + first * matrix.rows(), matrix.rows(),
+                                           n_columns);
+        const Index count = std::min(n_columns, n_whole - first);
+        panel.leftCols(count) = matrix.middleCols(first, count);
+        panel.rightCols(n_columns - count).setZero();
+    });
 }
 
 template <class Scalar>
-void add_transposed_product(const RowBlock<Scalar>& a, const RowDense<Scalar>& b,
-                            Eigen::Ref<RowDense<Scalar>> c) {
+void add_product(const RowBlock<Scalar>& a, const NarrowFactor<Scalar>& b,
+                 Eigen::Ref<RowDense<Scalar>> c) {
+    const Index n_whole = b.whole.cols(), n_rest = b.rest.cols();
+    if (n_whole >= kWide) {
+        c.noalias() += a * b.whole;
+        return;
+    }
+    const Operands<Scalar> whole{a.data(),       a.outerStride(), 1,        a.cols(),
+                                 b.whole.data(), n_whole,         c.data(), c.outerStride()};
+    Operands<Scalar> rest = whole;
+    rest.b = b.rest.data();
+    rest.b_row = b.rest.rows();
+    rest.c += n_whole;
+    add_rows(whole, n_whole, rest, n_rest, a.rows());
+}
+
+template <class Scalar>
+void add_transposed_product(const RowBlock<Scalar>& a, const RowBlock<Scalar>& b,
+                            Eigen::Ref<Dense<Scalar>> c) {
     if (b.cols() >= kWide) {
         c.noalias() += a.transpose() * b;
         return;
     }
-    add_narrow<Scalar>({a.data(), 1, a.outerStride(), a.rows(), b.data(), c.data(), b.cols()},
-                       a.cols());
+    // Of c^T += b^T a.
+    for (Index first = 0; first < a.rows(); first += kUnitDepth) {
+        add_columns<Scalar>(
+            {b.data() + first * b.outerStride(), 1, b.outerStride(),
+             std::min(kUnitDepth, a.rows() - first), a.data() + first * a.outerStride(),
+             a.outerStride(), c.data(), c.outerStride()},
+            b.cols(), a.cols());
+    }
 }
 
+template struct NarrowFactor<float>;
+template struct NarrowFactor<double>;
 template Index padded<float>(Index);
 template Index padded<double>(Index);
-template void add_product<float>(const RowBlock<float>&, const RowDense<float>&,
+template void add_product<float>(const RowBlock<float>&, const NarrowFactor<float>&,
                                  Eigen::Ref<RowDense<float>>);
-template void add_product<double>(const RowBlock<double>&, const RowDense<double>&,
+template void add_product<double>(const RowBlock<double>&, const NarrowFactor<double>&,
                                   Eigen::Ref<RowDense<double>>);
-template void add_transposed_product<float>(const RowBlock<float>&, const RowDense<float>&,
-                                            Eigen::Ref<RowDense<float>>);
-template void add_transposed_product<double>(const RowBlock<double>&, const RowDense<double>&,
-                                             Eigen::Ref<RowDense<double>>);
+template void add_transposed_product<float>(const RowBlock<float>&, const RowBlock<float>&,
+                                            Eigen::Ref<Dense<float>>);
+template void add_transposed_product<double>(const RowBlock<double>&, const RowBlock<double>&,
+                                             Eigen::Ref<Dense<double>>);
 
 }  // namespace convergent

@@ -7,12 +7,16 @@
 #include <algorithm>
 #include <cmath>
 #include <type_traits>
+#include <vector>
 
 #include "halley_steps.hpp"
+#include "narrow_products.hpp"
+#include "parallel.hpp"
 
 namespace convergent {
 namespace {
 
+using Eigen::Index;
 using Eigen::MatrixXd;
 
 constexpr double kSingular = 1e13;  // condition numbers above leave directions undetermined
@@ -159,7 +163,8 @@ class ThinFactors {
     using Matrix = SquareMatrix<Scalar>;
 
  public:
-    explicit ThinFactors(const Matrix& a) : a_(a), is_square_(a.rows() == a.cols()) {
+    ThinFactors(const Matrix& a, int n_threads, const StopToken& stop)
+        : a_(a), n_threads_(n_threads), stop_(stop), is_square_(a.rows() == a.cols()) {
         if (is_square_) return;
         if (sizeof(Scalar) < sizeof(double) && factor_gram()) return;
         qr_.compute(a);
@@ -169,11 +174,7 @@ class ThinFactors {
 
     Matrix times(const Matrix& x) const {
         if (is_square_) return x;
-        if (wide_.size() != 0) {
-            MatrixXd rotated = x.template cast<double>();
-            gram_.matrixU().solveInPlace(rotated);
-            return (wide_ * rotated).template cast<Scalar>();
-        }
+        if (is_by_gram_) return times_by_gram(x);
         Matrix result = Matrix::Zero(a_.rows(), a_.cols());
         result.topRows(a_.cols()) = x;
         result.applyOnTheLeft(qr_.householderQ());
@@ -183,25 +184,51 @@ class ThinFactors {
  private:
     /// By the Gram matrix in double, from which a matrix in single precision loses nothing.
     bool factor_gram() {
-        wide_ = a_.template cast<double>();
-        MatrixXd gram = MatrixXd::Zero(a_.cols(), a_.cols());
-        gram.template selfadjointView<Eigen::Lower>().rankUpdate(wide_.transpose());
-        gram_.compute(gram);
+        const Index k = a_.cols();
+        std::vector<MatrixXd> grams(static_cast<std::size_t>((a_.rows() + kRows - 1) / kRows));
+        for_rows([&](std::size_t task, Index, const MatrixXd& rows) {
+            grams[task].setZero(k, k);
+            grams[task].template selfadjointView<Eigen::Lower>().rankUpdate(rows.transpose());
+        });
+        for (std::size_t task = 1; task < grams.size(); ++task) grams.front() += grams[task];
+        gram_.compute(grams.front());
         const auto diagonal = gram_.matrixLLT().diagonal();
-        const bool is_regular =
+        is_by_gram_ =
             gram_.info() == Eigen::Success && diagonal.minCoeff() > kRegular * diagonal.maxCoeff();
-        if (is_regular) {
-            right_ = gram_.matrixU().toDenseMatrix().template cast<Scalar>();
-        } else {
-            wide_.resize(0, 0);
-        }
-        return is_regular;
+        if (is_by_gram_) right_ = gram_.matrixU().toDenseMatrix().template cast<Scalar>();
+        return is_by_gram_;
+    }
+    Matrix times_by_gram(const Matrix& x) const {
+        MatrixXd rotated = x.template cast<double>();
+        gram_.matrixU().solveInPlace(rotated);
+        const RowDense<double> right = rotated;
+        Matrix result(a_.rows(), a_.cols());
+        for_rows([&](std::size_t, Index first, const MatrixXd& rows) {
+            const Eigen::Map<const RowDense<double>> left(rows.data(), rows.cols(), rows.rows());
+            MatrixXd product = MatrixXd::Zero(rows.rows(), rows.cols());
+            add_transposed_product<double>(left, right, product);
+            result.middleRows(first, rows.rows()) = product.template cast<Scalar>();
+        });
+        return result;
+    }
+    /// Calls work(number, first row, rows in double) for all rows of a in a few tasks.
+    template <class Work>
+    void for_rows(const Work& work) const {
+        parallel_for((a_.rows() + kRows - 1) / kRows, n_threads_, stop_, [&](Index task) {
+            const Index first = task * kRows, count = std::min(kRows, a_.rows() - first);
+            const MatrixXd rows = a_.middleRows(first, count).template cast<double>();
+            work(static_cast<std::size_t>(task), first, rows);
+        });
     }
 
+    static constexpr Index kRows = 128;  // in one task
+
     const Matrix& a_;
+    int n_threads_;
+    const StopToken& stop_;
     bool is_square_;
+    bool is_by_gram_ = false;
     Matrix right_;
-    MatrixXd wide_;
     Eigen::LLT<MatrixXd> gram_;
     Eigen::HouseholderQR<Matrix> qr_;
 };
@@ -216,7 +243,7 @@ auto QuickPolar<Scalar>::operator()(const Matrix& a, const Matrix& anchor, int n
     constexpr bool is_single = sizeof(Scalar) < sizeof(double);
     Matrix start = a / norm;
     if (is_single) start += static_cast<Scalar>(kProximal) * anchor;
-    const ThinFactors<Scalar> factors(start);
+    const ThinFactors<Scalar> factors(start, n_threads, stop);
     for (; least_ >= kFloor<Scalar>; least_ /= kLessLeast) {
         Matrix x = factors.right();
         if (quick_square(x, least_, n_threads, stop)) return factors.times(x);

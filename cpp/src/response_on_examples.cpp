@@ -14,11 +14,16 @@ namespace {
 using Eigen::Index;
 
 constexpr Index kBlockExamples = 128;
+constexpr Index kPieceExamples = 48;  // read and used at once, so that they stay in a cache
 /// Where k is large, so that weights are packed less often.
 constexpr Index kWideBlockExamples = 512;
 constexpr Index kWide = 128;
+constexpr Index kFewExamples = 2048;  // shorter blocks, so that threads have as many
 
-Index rows_of_block(Index k) { return k < kWide ? kBlockExamples : kWideBlockExamples; }
+Index rows_of_block(Index n_examples, Index k) {
+    if (k >= kWide) return kWideBlockExamples;
+    return n_examples < kFewExamples ? kBlockExamples / 2 : kBlockExamples;
+}
 
 }  // namespace
 
@@ -28,7 +33,7 @@ ResponseOnExamples<Scalar>::ResponseOnExamples(const std::vector<NetworkView>& n
     : networks_(networks),
       response_(response, networks.front().n_examples, k),
       squares_(networks.size()),
-      n_rows_(rows_of_block(k)) {}
+      n_rows_(rows_of_block(networks.front().n_examples, k)) {}
 
 template <class Scalar>
 ResponseOnExamples<Scalar>::ResponseOnExamples(const Copies<Scalar>& copies, Scalar* response,
@@ -36,7 +41,7 @@ ResponseOnExamples<Scalar>::ResponseOnExamples(const Copies<Scalar>& copies, Sca
     : copies_(&copies),
       response_(response, copies.n_examples(), k),
       squares_(copies.size()),
-      n_rows_(rows_of_block(k)) {
+      n_rows_(rows_of_block(copies.n_examples(), k)) {
     for (std::size_t i = 0; i < copies.size(); ++i) networks_.push_back(copies.view(i));
 }
 
@@ -47,10 +52,9 @@ void ResponseOnExamples<Scalar>::clear() {
 }
 
 template <class Scalar>
-auto ResponseOnExamples<Scalar>::block(std::size_t network, Index first,
+auto ResponseOnExamples<Scalar>::block(std::size_t network, Index first, Index count,
                                        RowDense<Scalar>& buffer) const -> Block {
     const NetworkView& view = networks_[network];
-    const Index count = std::min(n_rows_, view.n_examples - first);
     if (copies_ != nullptr) return (*copies_)[network].middleRows(first, count);
     buffer.resize(count, view.n_units);
     read_rectangle(view, {first, count, 0, view.n_units}, 1.0, buffer.data(), view.n_units);
@@ -69,20 +73,25 @@ void ResponseOnExamples<Scalar>::add_some(std::size_t first, const Dense<Scalar>
                                           std::size_t n_networks, int n_threads,
                                           const StopToken& stop) {
     std::vector<Eigen::Matrix<Scalar, 1, Eigen::Dynamic>> shifts;
-    std::vector<RowDense<Scalar>> right;
+    std::vector<NarrowFactor<Scalar>> right;
     for (std::size_t i = 0; i < n_networks; ++i) {
         shifts.push_back(offset(first + i, weights[i]));
-        right.push_back(padded_copy<Scalar>(weights[i]));
+        right.emplace_back(weights[i]);
     }
     const ExampleParts parts(response_.rows(), n_rows_, 0);
     std::vector<double> norms(static_cast<std::size_t>(parts.n_blocks));
     parallel_for(parts.n_parts, n_threads, stop, [&](Index part) {
-        RowDense<Scalar> buffer;
+        RowDense<Scalar> buffer, sum;
         parts.for_each_block(part, stop, [&](Index begin) {
             auto rows = response_.middleRows(begin, std::min(n_rows_, response_.rows() - begin));
-            RowDense<Scalar> sum = padded_copy<Scalar>(rows);
+            sum.setZero(rows.rows(), padded<Scalar>(rows.cols()));
+            sum.leftCols(rows.cols()) = rows;
             for (std::size_t i = 0; i < n_networks; ++i) {
-                add_product<Scalar>(block(first + i, begin, buffer), right[i], sum);
+                for (Index row = 0; row < rows.rows(); row += kPieceExamples) {
+                    const Index count = std::min(kPieceExamples, rows.rows() - row);
+                    add_product<Scalar>(block(first + i, begin + row, count, buffer), right[i],
+                                        sum.middleRows(row, count));
+                }
                 if (shifts[i].size() != 0) sum.leftCols(rows.cols()).rowwise() -= shifts[i];
             }
             rows = sum.leftCols(rows.cols());
@@ -109,16 +118,13 @@ void ResponseOnExamples<Scalar>::set(const WeightsOf<Scalar>& weights, int n_thr
 template <class Scalar>
 void ResponseOnExamples<Scalar>::against(std::size_t network, Dense<Scalar>& out,
                                          const StopToken& stop) const {
-    RowDense<Scalar> sum =
-        RowDense<Scalar>::Zero(networks_[network].n_units, padded<Scalar>(response_.cols()));
+    out.setZero(networks_[network].n_units, response_.cols());
     RowDense<Scalar> buffer;
     for (Index first = 0; first < response_.rows(); first += n_rows_) {
         stop.check();
-        const Block examples = block(network, first, buffer);
-        add_transposed_product<Scalar>(
-            examples, padded_copy<Scalar>(response_.middleRows(first, examples.rows())), sum);
+        const auto rows = response_.middleRows(first, std::min(n_rows_, response_.rows() - first));
+        add_transposed_product<Scalar>(block(network, first, rows.rows(), buffer), rows, out);
     }
-    out = sum.leftCols(response_.cols());
 }
 
 template <class Scalar>
@@ -157,33 +163,32 @@ double ResponseOnExamples<Scalar>::step(const Step<Scalar>& step, const Work& wo
     const Dense<Scalar> change = step.after - step.before;
     const auto shift = offset(step.network, change);
     const Index n_units = networks_[step.next].n_units, k = response_.cols();
-    const RowDense<Scalar> right = padded_copy<Scalar>(change);
+    const NarrowFactor<Scalar> right(change);
     const ExampleParts parts(response_.rows(), n_rows_,
                              static_cast<Index>(sizeof(Scalar)) * n_units * k);
     partial_.resize(static_cast<std::size_t>(parts.n_parts));
     std::vector<double> changes(partial_.size());  // their squares
     parallel_for(parts.n_parts, n_threads, stop, [&](Index part) {
-        RowDense<Scalar>& product = partial_[static_cast<std::size_t>(part)];
-        product.setZero(n_units, right.cols());
+        Dense<Scalar>& product = partial_[static_cast<std::size_t>(part)];
+        product.setZero(n_units, k);
         RowDense<Scalar> buffer, next_buffer, added;
         double squares = 0.0;
         parts.for_each_block(part, stop, [&](Index begin) {
-            const Block examples = block(step.network, begin, buffer);
-            auto rows = response_.middleRows(begin, examples.rows());
-            added.setZero(examples.rows(), right.cols());
-            add_product<Scalar>(examples, right, added);
+            auto rows = response_.middleRows(begin, std::min(n_rows_, response_.rows() - begin));
+            added.setZero(rows.rows(), padded<Scalar>(k));
+            add_product<Scalar>(block(step.network, begin, rows.rows(), buffer), right, added);
             if (shift.size() != 0) added.leftCols(k).rowwise() -= shift;
             squares += static_cast<double>(added.squaredNorm());
             rows += added.leftCols(k);
-            added.leftCols(k) = rows;
-            add_transposed_product<Scalar>(block(step.next, begin, next_buffer), added, product);
+            add_transposed_product<Scalar>(block(step.next, begin, rows.rows(), next_buffer), rows,
+                                           product);
         });
         changes[static_cast<std::size_t>(part)] = squares;
     });
     for (std::size_t part = 1; part < partial_.size(); ++part) {
         partial_.front() += partial_[part];
     }
-    step.next_product = partial_.front().leftCols(k);
+    step.next_product = partial_.front();
     leave_out(step.next, step.next_weights, step.next_product, n_threads, stop);
     const double result = gain(step, change, std::accumulate(changes.begin(), changes.end(), 0.0));
     norm_ += result;

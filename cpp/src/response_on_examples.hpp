@@ -34,8 +34,9 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
     void add_some(std::size_t first, const Dense<Scalar>* weights, std::size_t n_networks,
                   int n_threads, const StopToken& stop);
     using Block = Eigen::Ref<const RowDense<Scalar>>;
-    /// Examples from `first` on; `buffer` is for what is not copied.
-    Block block(std::size_t network, Eigen::Index first, RowDense<Scalar>& buffer) const;
+    /// Some examples from `first` on; `buffer` is for what is not copied.
+    Block block(std::size_t network, Eigen::Index first, Eigen::Index count,
+                RowDense<Scalar>& buffer) const;
     /// What the shift of a copy takes from every row of X_i times these; empty without shifts.
     Eigen::Matrix<Scalar, 1, Eigen::Dynamic> offset(std::size_t network,
                                                     const Dense<Scalar>& weights) const;
@@ -49,9 +50,9 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
     std::vector<NetworkView> networks_;
     Eigen::Map<RowDense<Scalar>> response_;
     WeightsOf<Scalar> squares_;
-    std::vector<RowDense<Scalar>> partial_;  // of a product, one for each part of the examples
-    double norm_ = 0.0;                      // |R|^2
-    Eigen::Index n_rows_;                    // of a block of examples
+    std::vector<Dense<Scalar>> partial_;  // of a product, one for each part of the examples
+    double norm_ = 0.0;                   // |R|^2
+    Eigen::Index n_rows_;                 // of a block of examples
 };
 
 extern template class ResponseOnExamples<float>;

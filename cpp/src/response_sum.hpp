@@ -11,8 +11,6 @@
 namespace convergent {
 
 template <class Scalar>
-using Dense = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
-template <class Scalar>
 using WeightsOf = std::vector<Dense<Scalar>>;
 using Weights = WeightsOf<double>;
 using RowMatrix = RowDense<double>;

@@ -14,6 +14,7 @@
 #include "response_sweeps.hpp"
 #include "single_copies.hpp"
 #include "single_fit.hpp"
+#include "thread_team.hpp"
 
 namespace convergent {
 namespace {
@@ -40,10 +41,7 @@ void run_in_double(Sweeps<double>& sweeps, Progress& progress) {
 /// have one common error, that of the weights and sums, and their differences are better than it.
 /// Where the last one is missing, it is what double makes of it.
 void settle(std::vector<double>& history, double exact, bool has_last) {
-    if (!has_last) {
-        history.back() = std::max(history.back(), exact);
-        history.push_back(exact);
-    }
+    if (!has_last) history.push_back(exact);
     const double error = exact - history.back();
     for (double& value : history) value = std::max(value + error, 0.0);
 }
@@ -144,6 +142,7 @@ SharedResponseFit fit_shared_response(std::vector<NetworkView> networks, bool ce
                                       const std::vector<ResponseStarts>& starts, double* response,
                                       const SharedResponseOptions& options, const StopToken& stop) {
     const Index k = starts.front().weights.front().cols();
+    const ThreadTeam team(options.n_threads);
     ResponseProblem problem(networks, k, options.n_threads, stop);
     SharedResponseFit fit;
     Eigen::Map<RowMatrix> shared(response, networks.front().n_examples, k);
@@ -159,6 +158,7 @@ SharedResponseFit fit_shared_response(const MatrixXd& products, const std::vecto
                                       const std::vector<ResponseStarts>& starts,
                                       const SharedResponseOptions& options, const StopToken& stop) {
     const Index k = starts.front().weights.front().cols();
+    const ThreadTeam team(options.n_threads);
     ResponseProblem problem(products, widths, k, options.n_threads, stop);
     SharedResponseFit fit;
     std::vector<NetworkView> no_networks;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "parallel.hpp"
 #include "polar.hpp"
@@ -18,8 +19,11 @@ constexpr double kSingleRounding = 5e-8;  // as kResponseRounding, of sums in si
 constexpr int kMostBlind = 30;   // sweeps in single precision that change less than kSingleRounding
 constexpr double kFine = 1e-10;  // a change that only double can tell, over the sum of squares
 constexpr double kSure = 4.0;    // margin of a change judged by the step
-constexpr Index kDrawnGroup = 4;  // of the examples, of which one is drawn for a start
-constexpr int kDrawnSweeps = 2;
+constexpr Index kDrawnGroup = 8;  // of the examples, of which one is drawn for a start
+constexpr int kMostDrawnSweeps = 20;
+/// Share of the objective that a sweep on drawn examples must gain, over k and times their number:
+/// less than that is lost to what is peculiar to them.
+constexpr double kWorthDrawnSweep = 0.0125;
 constexpr int kWideningSteps = 2;
 constexpr double kOnceIsEnough = 1e-4;  // distance from orthonormal weights
 
@@ -80,7 +84,15 @@ WeightsOf<float> weights_of_drawn(const ResponseProblem& problem, const SingleCo
     ResponseStage<float> stage(problem, drawn.networks, 1.0);
     Sweeps<float> sweeps(stage.sum(), problem.widths, problem.k, problem.n_threads, problem.stop);
     best = begin_at_best(sweeps, starts, problem.stop);
-    for (int sweep = 0; sweep < kDrawnSweeps; ++sweep) sweeps.sweep();
+    const double factor = drawn.factor * drawn.factor;
+    const double worth = kWorthDrawnSweep * static_cast<double>(problem.k) /
+                         static_cast<double>(drawn.networks.n_examples());
+    double objective = problem.objective(sweeps.norm() / factor);
+    for (int sweep = 0; sweep < kMostDrawnSweeps; ++sweep) {
+        sweeps.sweep();
+        const double before = std::exchange(objective, problem.objective(sweeps.norm() / factor));
+        if (before - objective < worth * objective) break;
+    }
     return sweeps.weights();
 }
 
@@ -100,11 +112,11 @@ bool worth_drawing(const ResponseProblem& problem, const std::vector<ResponseSta
     const bool are_given = std::any_of(starts.begin(), starts.end(), [](const auto& start) {
         return start.kind == ResponseStart::kGiven;
     });
-    // Square networks gain little from the plain iteration that comes next.
+    // Square networks have no directions to choose, and polar factors that take long.
     const bool is_square =
         *std::min_element(problem.widths.begin(), problem.widths.end()) == problem.k;
     return !are_given && !is_square &&
-           problem.n_examples >= static_cast<double>(kDrawnGroup * 2 * widest);
+           problem.n_examples >= static_cast<double>(kDrawnGroup * widest);
 }
 
 SingleEnd fit_in_single(const ResponseProblem& problem, const SingleCopies& copies,
@@ -130,30 +142,23 @@ SingleEnd fit_from_drawn(ResponseProblem& problem, bool center,
         draw_in_single(*problem.networks, center, kDrawnGroup, problem.n_threads, problem.stop);
     problem.total = drawn.squares;
     if (!std::isfinite(problem.total)) return {};
-    WeightsOf<float> weights = weights_of_drawn(problem, drawn, starts, fit.start);
-    const int n_iterations = progress.options.max_iter;
-    const SinglePass pass = pass_in_single(*problem.networks, weights, drawn, n_iterations > 1,
-                                           problem.n_threads, problem.stop);
+    const WeightsOf<float> weights = weights_of_drawn(problem, drawn, starts, fit.start);
+    const bool is_all = progress.options.max_iter == 0;
+    const SinglePass pass =
+        pass_in_single(*problem.networks, weights, drawn, !is_all, problem.n_threads, problem.stop);
     problem.total = pass.copies.squares;
     if (!std::isfinite(problem.total)) return {};
     fit.means = pass.copies.means();
     fit.on_examples = true;
-    const double factor = pass.copies.factor, scale = 1.0 / (factor * factor);
-    progress.history.push_back(problem.objective(pass.norm * scale));
-    if (n_iterations > 0) {
-        parallel_for_each(weights.size(), problem.n_threads, problem.stop, [&](std::size_t i) {
-            weights[i] =
-                QuickPolar<float>()(pass.products[i], Dense<float>(weights[i]), 1, problem.stop);
-        });
+    if (is_all) {
+        fit.weights = widened(pass.weights, problem.n_threads, problem.stop);
+        return {{}, false};
     }
-    if (n_iterations <= 1) {
-        fit.weights = widened(weights, problem.n_threads, problem.stop);
-        return {{}, n_iterations == 0};
-    }
+    const double factor = pass.copies.factor;
     ResponseStage<float> stage(problem, pass.copies.networks, factor);
     Sweeps<float> sweeps(stage.sum(), problem.widths, problem.k, problem.n_threads, problem.stop);
-    sweeps.start_at(weights);
-    progress.count(progress.take(problem.objective(sweeps.norm() * scale)), 0.0);
+    sweeps.start_at(pass.weights);
+    progress.history.push_back(problem.objective(sweeps.norm() / (factor * factor)));
     return end_in_single(sweeps, factor, progress, fit);
 }
 

@@ -26,9 +26,9 @@ SingleEnd fit_in_single(const ResponseProblem& problem, const SingleCopies& copi
                         const std::vector<ResponseStarts>& starts, Progress& progress,
                         SharedResponseFit& fit);
 
-/// The same from a start that some of the examples give, by one iteration of the plain alternation,
-/// for which all are read once, to sweeps of copies. Sets the total of the problem and, with
-/// `center`, the means; where the total is not finite, nothing else is set.
+/// The same from a start that some of the examples give and that is mended while all are read for
+/// the first time, on copies that this makes where iterations follow. Sets the total of the problem
+/// and, with `center`, the means; where the total is not finite, nothing else is set.
 SingleEnd fit_from_drawn(ResponseProblem& problem, bool center,
                          const std::vector<ResponseStarts>& starts, Progress& progress,
                          SharedResponseFit& fit);

@@ -1,155 +1,166 @@
 #include "single_pass.hpp"
 
 #include <algorithm>
-#include <mutex>
-#include <optional>
-#include <utility>
 
-#include "example_parts.hpp"
 #include "narrow_products.hpp"
 #include "parallel.hpp"
+#include "polar.hpp"
 
 namespace convergent {
 namespace {
 
 using Eigen::Index;
 
-constexpr Index kBlockExamples = 128;
+constexpr Index kBlockExamples = 64;
+constexpr Index kMostRounds = 8;
+constexpr Index kLeastBlocks = 4;      // of a round
+constexpr Index kUnitsTogether = 128;  // in one task
+constexpr int kBlocksAThread = 2;      // that are read before their products are added
 
-/// Memory for blocks of examples, of which a thread takes one for a while.
-class Rooms {
- public:
-    explicit Rooms(std::vector<Index> widths) : widths_(std::move(widths)) {}
-
-    Copies<float> take() {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        if (free_.empty()) {
-            free_.emplace_back();
-            free_.back().resize(kBlockExamples, widths_);
-        }
-        Copies<float> room = std::move(free_.back());
-        free_.pop_back();
-        return room;
-    }
-    void give_back(Copies<float> room) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        free_.push_back(std::move(room));
-    }
-
- private:
-    std::vector<Index> widths_;
-    std::mutex mutex_;
-    std::vector<Copies<float>> free_;
-};
-
-/// The share of some examples.
-struct Part {
-    ExampleSums sums;
-    Eigen::RowVectorXd response_sum;
-    double norm = 0.0;
+/// Some units of a network.
+struct Units {
+    std::size_t network;
+    Index first, count;
 };
 
 class Reading {
  public:
-    Reading(const std::vector<NetworkView>& networks, const std::vector<RowDense<float>>& weights,
-            Index k, SinglePass& pass)
+    Reading(const std::vector<NetworkView>& networks, int n_threads, const StopToken& stop,
+            SinglePass& pass)
         : views_(with_means(networks, pass.copies.centres)),
-          weights_(weights),
-          k_(k),
+          n_threads_(n_threads),
+          stop_(stop),
           pass_(pass),
-          starts_{0},
-          blocks_(views_.front().n_examples, kBlockExamples, part_bytes(weights)),
-          parts_(static_cast<std::size_t>(blocks_.n_parts)) {
-        for (const RowDense<float>& w : weights) starts_.push_back(starts_.back() + w.size());
-        resize_in_huge_pages(products_, starts_.back(), blocks_.n_parts);
+          k_(pass.weights.front().cols()),
+          n_blocks_((views_.front().n_examples + kBlockExamples - 1) / kBlockExamples),
+          n_rounds_(std::clamp<Index>(n_blocks_ / kLeastBlocks, 1, kMostRounds)),
+          blocks_(static_cast<std::size_t>(std::min(n_blocks_, Index{kBlocksAThread} * n_threads))),
+          polar_(views_.size()) {
+        const auto n_rows = static_cast<Index>(blocks_.size()) * kBlockExamples;
+        response_.resize(n_rows, padded<float>(k_));
+        if (!is_kept()) room_.resize(n_rows, widths_of(views_));
+        for (std::size_t i = 0; i < views_.size(); ++i) {
+            const Index width = views_[i].n_units;
+            products_.push_back(Dense<float>::Zero(width, k_));
+            for (Index first = 0; first < width; first += kUnitsTogether) {
+                units_.push_back({i, first, std::min(kUnitsTogether, width - first)});
+            }
+        }
     }
 
     /// Returns the sums of squares and examples.
-    ExampleSums run(int n_threads, const StopToken& stop) {
-        Rooms rooms(widths_of(views_));
-        parallel_for(blocks_.n_parts, n_threads, stop, [&](Index number) {
-            Copies<float> room = rooms.take();
-            begin(number);
-            blocks_.for_each_block(number, stop,
-                                   [&](Index first) { read_block(first, number, room); });
-            rooms.give_back(std::move(room));
-        });
-        for (std::size_t part = 1; part < parts_.size(); ++part) {
-            parts_.front().sums += parts_[part].sums;
-            parts_.front().response_sum += parts_[part].response_sum;
-            parts_.front().norm += parts_[part].norm;
+    ExampleSums run() {
+        ExampleSums total = ExampleSums::zeros(pass_.copies.centres);
+        for (Index round = 0; round < n_rounds_; ++round) {
+            const Sums sums = read_round(round);
+            total += sums.examples;
+            align(sums);
         }
-        return parts_.front().sums;
-    }
-
-    /// Sets products and norm of the pass, about the means.
-    void finish(int n_threads, const StopToken& stop) {
-        const Part& all = parts_.front();
-        const auto n_examples = static_cast<double>(views_.front().n_examples);
-        const bool is_centred = !pass_.copies.centres.empty();
-        pass_.norm = all.norm - (is_centred ? all.response_sum.squaredNorm() / n_examples : 0.0);
-        pass_.products.resize(weights_.size());
-        parallel_for_each(weights_.size(), n_threads, stop, [&](std::size_t i) {
-            Eigen::Map<RowDense<float>> sum = products_of(0, i);
-            for (std::size_t part = 1; part < parts_.size(); ++part) {
-                sum += products_of(static_cast<Index>(part), i);
-            }
-            pass_.products[i] = sum.leftCols(k_);
-            if (!is_centred) return;
-            pass_.products[i] -= (pass_.copies.networks.shifts[i] * all.response_sum).cast<float>();
-        });
+        return total;
     }
 
  private:
-    static Index part_bytes(const std::vector<RowDense<float>>& weights) {
-        Index size = 0;
-        for (const RowDense<float>& w : weights) size += w.size();
-        return size * static_cast<Index>(sizeof(float));
+    /// Over some examples.
+    struct Sums {
+        ExampleSums examples;
+        Eigen::RowVectorXd response;
+        Index n_examples = 0;
+    };
+    struct Block {
+        Index first, count;  // examples
+        Sums sums;
+    };
+    using Factors = std::vector<NarrowFactor<float>>;
+
+    bool is_kept() const { return !pass_.copies.networks.empty(); }
+    Sums no_sums() const {
+        return {ExampleSums::zeros(pass_.copies.centres), Eigen::RowVectorXd::Zero(k_)};
     }
 
-    void begin(Index number) {
-        Part& part = parts_[static_cast<std::size_t>(number)];
-        part.sums = ExampleSums::zeros(pass_.copies.centres);
-        part.response_sum.setZero(k_);
-        products_.col(number).setZero();
-    }
-
-    void read_block(Index first, Index number, Copies<float>& room) {
-        Part& part = parts_[static_cast<std::size_t>(number)];
-        const Index count = std::min<Index>(kBlockExamples, views_.front().n_examples - first);
-        const bool is_kept = !pass_.copies.networks.empty();
-        const auto rows = [&](std::size_t i) {
-            return is_kept ? pass_.copies.networks[i].middleRows(first, count)
-                           : room[i].middleRows(0, count);
-        };
-        RowDense<float> response = RowDense<float>::Zero(count, weights_.front().cols());
-        for (std::size_t i = 0; i < weights_.size(); ++i) {
-            auto copy = rows(i);
-            part.sums.squares +=
-                read_rectangle(views_[i], {first, count, 0, copy.cols()}, pass_.copies.factor,
-                               copy.data(), copy.cols(), part.sums.sums_of(i));
-            add_product<float>(copy, weights_[i], response);
+    /// Reads the blocks of a round, which are n_rounds_ apart, a few at a time.
+    Sums read_round(Index round) {
+        const Factors factors(pass_.weights.begin(), pass_.weights.end());
+        Sums total = no_sums();
+        for (Index next = round; next < n_blocks_;) {
+            std::size_t n_blocks = 0;
+            for (; n_blocks < blocks_.size() && next < n_blocks_; ++n_blocks, next += n_rounds_) {
+                const Index first = next * kBlockExamples;
+                blocks_[n_blocks].first = first;
+                blocks_[n_blocks].count =
+                    std::min(kBlockExamples, views_.front().n_examples - first);
+            }
+            parallel_for_each(n_blocks, n_threads_, stop_,
+                              [&](std::size_t slot) { respond(slot, factors); });
+            parallel_for_each(units_.size(), n_threads_, stop_, [&](std::size_t number) {
+                for (std::size_t slot = 0; slot < n_blocks; ++slot) {
+                    add_products(slot, units_[number]);
+                }
+            });
+            for (std::size_t slot = 0; slot < n_blocks; ++slot) {
+                total.examples += blocks_[slot].sums.examples;
+                total.response += blocks_[slot].sums.response;
+                total.n_examples += blocks_[slot].count;
+            }
         }
-        part.norm += static_cast<double>(response.squaredNorm());
-        part.response_sum += response.leftCols(k_).colwise().sum().cast<double>();
-        for (std::size_t i = 0; i < weights_.size(); ++i) {
-            add_transposed_product<float>(rows(i), response, products_of(number, i));
-        }
+        return total;
     }
 
-    Eigen::Map<RowDense<float>> products_of(Index part, std::size_t network) {
-        const RowDense<float>& w = weights_[network];
-        return {products_.col(part).data() + starts_[network], w.rows(), w.cols()};
+    /// A block's copy.
+    Eigen::Map<RowDense<float>> rows(std::size_t network, std::size_t slot) {
+        const Block& block = blocks_[slot];
+        const Index row = is_kept() ? block.first : row_of(slot);
+        Copies<float>& copies = is_kept() ? pass_.copies.networks : room_;
+        return {copies[network].row(row).data(), block.count, views_[network].n_units};
+    }
+    static Index row_of(std::size_t slot) { return static_cast<Index>(slot) * kBlockExamples; }
+
+    /// Reads a block, and sets the response to it.
+    void respond(std::size_t slot, const Factors& factors) {
+        Block& block = blocks_[slot];
+        block.sums = no_sums();
+        ExampleSums& sums = block.sums.examples;
+        auto response = response_.middleRows(row_of(slot), block.count);
+        response.setZero();
+        for (std::size_t i = 0; i < views_.size(); ++i) {
+            auto copy = rows(i, slot);
+            sums.squares +=
+                read_rectangle(views_[i], {block.first, block.count, 0, copy.cols()},
+                               pass_.copies.factor, copy.data(), copy.cols(), sums.sums_of(i));
+            add_product<float>(copy, factors[i], response);
+        }
+        block.sums.response = response.leftCols(k_).colwise().sum().template cast<double>();
+    }
+
+    void add_products(std::size_t slot, const Units& units) {
+        add_transposed_product<float>(
+            rows(units.network, slot).middleCols(units.first, units.count),
+            response_.block(row_of(slot), 0, blocks_[slot].count, k_),
+            products_[units.network].middleRows(units.first, units.count));
+    }
+
+    /// Makes weights of the products, to which a round has been added.
+    void align(const Sums& sums) {
+        parallel_for_each(views_.size(), n_threads_, stop_, [&](std::size_t i) {
+            if (!pass_.copies.centres.empty()) {
+                const double factor = pass_.copies.factor / static_cast<double>(sums.n_examples);
+                products_[i] -= (factor * sums.examples.sums[i] * sums.response).cast<float>();
+            }
+            Dense<float>& weights = pass_.weights[i];
+            weights = polar_[i](products_[i], Dense<float>(weights), 1, stop_);
+        });
     }
 
     std::vector<NetworkView> views_;
-    const std::vector<RowDense<float>>& weights_;  // in padded rows
-    Index k_;
+    int n_threads_;
+    const StopToken& stop_;
     SinglePass& pass_;
-    std::vector<Index> starts_;  // of each network's products in a column
-    ExampleParts blocks_;
-    std::vector<Part> parts_;
-    Dense<float> products_;  // of each part in a column, network after network
+    Index k_, n_blocks_, n_rounds_;
+    std::vector<Block> blocks_;  // that are read together
+    RowDense<float> response_;   // to them
+    Copies<float> room_;         // for them, where copies are not kept
+    std::vector<Units> units_;
+    WeightsOf<float> products_;  // X_i^T R
+    std::vector<QuickPolar<float>> polar_;
 };
 
 }  // namespace
@@ -162,14 +173,10 @@ SinglePass pass_in_single(const std::vector<NetworkView>& networks, const Weight
     pass.copies.factor = drawn.factor;
     pass.copies.centres = drawn.means();
     if (keep_copies) pass.copies.networks.resize(n_examples, widths_of(networks));
-    std::vector<RowDense<float>> padded_weights;
-    for (const Dense<float>& w : weights) padded_weights.push_back(padded_copy<float>(w));
-    std::optional<Reading> reading;
     read_until_near(networks, n_examples, pass.copies, [&] {
-        reading.emplace(networks, padded_weights, weights.front().cols(), pass);
-        return reading->run(n_threads, stop);
+        pass.weights = weights;
+        return Reading(networks, n_threads, stop, pass).run();
     });
-    reading->finish(n_threads, stop);
     return pass;
 }
 

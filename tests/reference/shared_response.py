@@ -91,3 +91,47 @@ def spectral_start(networks: Sequence[Matrix], k: int) -> list[Matrix]:
     _, _, directions = np.linalg.svd(joined, full_matrices=False)
     parts = np.split(directions[:k].T, np.cumsum([x.shape[1] for x in networks])[:-1])
     return [procrustes(part) for part in parts]
+
+
+def start_from_some(networks: Sequence[Matrix], first: Matrix) -> list[Matrix]:
+    """One example of every eight gives weights, which one reading of all of them mends."""
+    k = first.shape[1]
+    state, rows = 1, []
+    for group in range(len(networks[0]) // 8):
+        state = (1664525 * state + 1013904223) % 2**32
+        rows.append(8 * group + (state >> 16) % 8)
+    drawn = [x[rows] - x[rows].mean(axis=0) for x in networks]
+    weights = in_sequence(drawn, first)
+    values = [objective(drawn, weights, shared_response(drawn, weights))]
+    for n_sweeps in range(1, 21):
+        swept, values = sweeps(drawn, weights, n_sweeps, reach=0.7)
+        if values[-2] - values[-1] < 0.0125 * k / len(rows) * values[-1]:
+            break
+    return rounds(networks, swept)
+
+
+def in_sequence(networks: Sequence[Matrix], first: Matrix) -> list[Matrix]:
+    """The first network near its leading directions, each other one aligned to those before it."""
+    x = networks[0]
+    weights = [procrustes(x.T @ (x @ procrustes(first)))]
+    response = x @ weights[0]
+    for x in networks[1:]:
+        weights.append(procrustes(x.T @ response))
+        response = response + x @ weights[-1]
+    return weights
+
+
+def rounds(networks: Sequence[Matrix], weights: Sequence[Matrix]) -> list[Matrix]:
+    """Weights of the products so far, after each of up to eight shares of the examples."""
+    n_examples = len(networks[0])
+    n_blocks = -(-n_examples // 64)
+    n_rounds = max(1, min(8, n_blocks // 4))
+    weights = list(weights)
+    products = [np.zeros_like(w) for w in weights]
+    for number in range(n_rounds):
+        rows = [i for i in range(n_examples) if i // 64 % n_rounds == number]
+        share = [x[rows] - x[rows].mean(axis=0) for x in networks]
+        response = np.sum([x @ w for x, w in zip(share, weights)], axis=0)
+        products = [p + x.T @ response for p, x in zip(products, share)]
+        weights = [procrustes(p) for p in products]
+    return weights
