@@ -19,11 +19,11 @@ constexpr double kSingleRounding = 5e-8;  // as kResponseRounding, of sums in si
 constexpr int kMostBlind = 30;   // sweeps in single precision that change less than kSingleRounding
 constexpr double kFine = 1e-10;  // a change that only double can tell, over the sum of squares
 constexpr double kSure = 4.0;    // margin of a change judged by the step
-constexpr Index kDrawnGroup = 8;  // of the examples, of which one is drawn for a start
+constexpr Index kDrawnGroup = 4;  // of the examples, of which one is drawn for a start
 constexpr int kMostDrawnSweeps = 20;
 /// Share of the objective that a sweep on drawn examples must gain, over k and times their number:
 /// less than that is lost to what is peculiar to them.
-constexpr double kWorthDrawnSweep = 0.0125;
+constexpr double kWorthDrawnSweep = 0.1;
 constexpr int kWideningSteps = 2;
 constexpr double kOnceIsEnough = 1e-4;  // distance from orthonormal weights
 
@@ -116,7 +116,7 @@ bool worth_drawing(const ResponseProblem& problem, const std::vector<ResponseSta
     const bool is_square =
         *std::min_element(problem.widths.begin(), problem.widths.end()) == problem.k;
     return !are_given && !is_square &&
-           problem.n_examples >= static_cast<double>(kDrawnGroup * widest);
+           problem.n_examples >= static_cast<double>(kDrawnGroup * 2 * widest);
 }
 
 SingleEnd fit_in_single(const ResponseProblem& problem, const SingleCopies& copies,

@@ -12,7 +12,7 @@ namespace {
 using Eigen::Index;
 
 constexpr Index kBlockExamples = 64;
-constexpr Index kMostRounds = 8;
+constexpr Index kMostRounds = 4;
 constexpr Index kLeastBlocks = 4;      // of a round
 constexpr Index kUnitsTogether = 128;  // in one task
 constexpr int kBlocksAThread = 2;      // that are read before their products are added

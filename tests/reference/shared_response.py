@@ -94,18 +94,18 @@ def spectral_start(networks: Sequence[Matrix], k: int) -> list[Matrix]:
 
 
 def start_from_some(networks: Sequence[Matrix], first: Matrix) -> list[Matrix]:
-    """One example of every eight gives weights, which one reading of all of them mends."""
+    """One example of every four gives weights, which one reading of all of them mends."""
     k = first.shape[1]
     state, rows = 1, []
-    for group in range(len(networks[0]) // 8):
+    for group in range(len(networks[0]) // 4):
         state = (1664525 * state + 1013904223) % 2**32
-        rows.append(8 * group + (state >> 16) % 8)
+        rows.append(4 * group + (state >> 16) % 4)
     drawn = [x[rows] - x[rows].mean(axis=0) for x in networks]
     weights = in_sequence(drawn, first)
     values = [objective(drawn, weights, shared_response(drawn, weights))]
     for n_sweeps in range(1, 21):
         swept, values = sweeps(drawn, weights, n_sweeps, reach=0.7)
-        if values[-2] - values[-1] < 0.0125 * k / len(rows) * values[-1]:
+        if values[-2] - values[-1] < 0.1 * k / len(rows) * values[-1]:
             break
     return rounds(networks, swept)
 
@@ -122,10 +122,10 @@ def in_sequence(networks: Sequence[Matrix], first: Matrix) -> list[Matrix]:
 
 
 def rounds(networks: Sequence[Matrix], weights: Sequence[Matrix]) -> list[Matrix]:
-    """Weights of the products so far, after each of up to eight shares of the examples."""
+    """Weights of the products so far, after each of up to four shares of the examples."""
     n_examples = len(networks[0])
     n_blocks = -(-n_examples // 64)
-    n_rounds = max(1, min(8, n_blocks // 4))
+    n_rounds = max(1, min(4, n_blocks // 4))
     weights = list(weights)
     products = [np.zeros_like(w) for w in weights]
     for number in range(n_rounds):

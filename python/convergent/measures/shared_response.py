@@ -100,7 +100,7 @@ class SharedResponseModel(Estimator):
     are orthonormal all the same, undetermined directions follow the start.
     Memory: the shared response, and either the cross-products of all units (never more than the
     activations take in float64, or 64 MiB) or blocks of examples. Large activations that are read in
-    every iteration are copied to float32; their start is found on one example of every eight, then
+    every iteration are copied to float32; their start is found on one example of every four, then
     mended while all are read for the first time. Iterations are in float64 where only that can tell
     what they change; the weights, the response and the last objective always are. With
     ``extrapolate=False`` all is in float64. The same seed gives the same bits with any number of
