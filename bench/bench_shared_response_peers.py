@@ -79,9 +79,8 @@ def race(
         return
     centred = [x - x.mean(axis=0) for x in networks]
     fit = {"brainiak": brainiak, "fastsrm": fastsrm}[peer]
-    if (
-        iterations > 10
-    ):  # a plain iteration gains less than 1e-6 long before the end where k is small
+    if iterations > 10:
+        # A plain iteration gains less than 1e-6 long before the end where k is small.
         tol = 1e-5 if k == networks[0].shape[1] else 1e-9
         parameters: dict[str, Any] = {"max_iter": 500, "tol": tol}
         name = f"convergent, until tol = {tol:.0e}"

@@ -92,7 +92,8 @@ def test_iterations_that_follow_such_a_start(level: str, center: bool) -> None:
         weights, history = reference.sweeps(networks, fits[0][0], 2, reach=0.7)
         np.testing.assert_allclose(fits[2][2], history, rtol=1e-6)
         for ours, theirs in zip(fits[2][0], weights):
-            np.testing.assert_allclose(ours, theirs, atol=1e-4)
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert fits[0][4]
     assert [len(fit[2]) for fit in fits] == [1, 2, 3]
     for fit in fits:
         np.testing.assert_allclose(fit[2], fits[2][2][: len(fit[2])], rtol=1e-6)
