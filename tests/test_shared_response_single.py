@@ -88,11 +88,10 @@ def test_iterations_that_follow_such_a_start(level: str, center: bool) -> None:
         for n in (0, 1, 2)
     ]
     data = [x - x.mean(axis=0) if center else x for x in networks]
-    if center:
-        weights, history = reference.sweeps(networks, fits[0][0], 2, reach=0.7)
-        np.testing.assert_allclose(fits[2][2], history, rtol=1e-6)
-        for ours, theirs in zip(fits[2][0], weights):
-            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    weights, history = reference.sweeps(networks, fits[0][0], 2, center=center, reach=0.7)
+    np.testing.assert_allclose(fits[2][2], history, rtol=1e-6)
+    for ours, theirs in zip(fits[2][0], weights):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
     assert fits[0][4]
     assert [len(fit[2]) for fit in fits] == [1, 2, 3]
     for fit in fits:

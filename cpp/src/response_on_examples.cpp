@@ -87,8 +87,9 @@ void ResponseOnExamples<Scalar>::add_some(std::size_t first, const Dense<Scalar>
             sum.setZero(rows.rows(), padded<Scalar>(rows.cols()));
             sum.leftCols(rows.cols()) = rows;
             for (std::size_t i = 0; i < n_networks; ++i) {
-                for (Index row = 0; row < rows.rows(); row += kPieceExamples) {
-                    const Index count = std::min(kPieceExamples, rows.rows() - row);
+                const Index piece = rows.cols() >= kWide ? n_rows_ : kPieceExamples;
+                for (Index row = 0; row < rows.rows(); row += piece) {
+                    const Index count = std::min(piece, rows.rows() - row);
                     add_product<Scalar>(block(first + i, begin + row, count, buffer), right[i],
                                         sum.middleRows(row, count));
                 }

@@ -57,11 +57,17 @@ def fit(
 
 
 def sweeps(
-    networks: Sequence[Matrix], start: Sequence[Matrix], n_sweeps: int, reach: float = 0.4
+    networks: Sequence[Matrix],
+    start: Sequence[Matrix],
+    n_sweeps: int,
+    *,
+    center: bool = True,
+    reach: float = 0.4,
 ) -> tuple[list[Matrix], list[float]]:
     """Network after network, with steps beyond the last product that are kept when they rise."""
     data = [np.asarray(x, dtype=np.float64) for x in networks]
-    data = [x - x.mean(axis=0) for x in data]
+    if center:
+        data = [x - x.mean(axis=0) for x in data]
     weights = [np.asarray(w, dtype=np.float64) for w in start]
     last: list[Matrix | None] = [None] * len(data)
     history = [objective(data, weights, shared_response(data, weights))]
