@@ -28,9 +28,11 @@ format: $(VENV)/.lint
 bench: $(VENV)/.bench
 	$(PY) -m bench
 
+# In the environment that the editable build uses, whose objects are then the wheel's, too.
 wheel: $(VENV)/.pip
 	rm -rf dist
-	$(PY) -m pip wheel --no-deps --wheel-dir dist .
+	$(PY) -m pip install --quiet --group build
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PY) -m pip wheel --no-build-isolation --no-deps --wheel-dir dist .
 
 docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict
