@@ -3,15 +3,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
+HEAVY = ("torch", "scipy", "sklearn", "pandas", "matplotlib", "rich", "jinja2", "distributed")
+
 
 def printed_by(program: str) -> str:
     found = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     return found.stdout.strip()
-
-
-HEAVY = ("torch", "scipy", "sklearn", "pandas", "matplotlib", "rich", "jinja2", "distributed")
 
 
 def test_no_public_name_needs_a_heavy_package_to_be_imported() -> None:

@@ -79,6 +79,7 @@ void ResponseOnExamples<Scalar>::add_some(std::size_t first, const Dense<Scalar>
         right.emplace_back(weights[i]);
     }
     const ExampleParts parts(response_.rows(), n_rows_, 0);
+    const Index piece = response_.cols() >= kWide ? n_rows_ : kPieceExamples;
     std::vector<double> norms(static_cast<std::size_t>(parts.n_blocks));
     parallel_for(parts.n_parts, n_threads, stop, [&](Index part) {
         RowDense<Scalar> buffer, sum;
@@ -87,7 +88,6 @@ void ResponseOnExamples<Scalar>::add_some(std::size_t first, const Dense<Scalar>
             sum.setZero(rows.rows(), padded<Scalar>(rows.cols()));
             sum.leftCols(rows.cols()) = rows;
             for (std::size_t i = 0; i < n_networks; ++i) {
-                const Index piece = rows.cols() >= kWide ? n_rows_ : kPieceExamples;
                 for (Index row = 0; row < rows.rows(); row += piece) {
                     const Index count = std::min(piece, rows.rows() - row);
                     add_product<Scalar>(block(first + i, begin + row, count, buffer), right[i],
