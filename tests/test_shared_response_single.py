@@ -56,18 +56,19 @@ def test_examples_in_the_order_of_their_classes_mislead_no_start(level: str) -> 
     assert history[0] < 1.01 * history[-1]
 
 
-@pytest.mark.parametrize("n_examples", [600, 1300, 2100])
+@pytest.mark.parametrize(("n_networks", "n_examples"), [(4, 600), (4, 1300), (4, 2100), (11, 2100)])
 @pytest.mark.parametrize(("k", "offset"), [(1, 0.0), (5, 3.0)])
 def test_a_start_from_some_examples_is_that_of_the_twin(
-    level: str, k: int, offset: float, n_examples: int
+    level: str, k: int, offset: float, n_networks: int, n_examples: int
 ) -> None:
     rng = np.random.default_rng(k)
     shared = rng.standard_normal((n_examples, k)) * 3.0 / np.arange(1, k + 1)
+    widths = (WIDTHS[0],) * n_networks
     networks = [
         shared @ rng.standard_normal((k, n)) + rng.standard_normal((n_examples, n)) + offset
-        for n in WIDTHS
+        for n in widths
     ]
-    starts = [sequential(WIDTHS, k)]
+    starts = [sequential(widths, k)]
     theirs = reference.start_from_some(networks, starts[0][1][0])
     data = [x - x.mean(axis=0) for x in networks]
     for max_iter in (0, 1):  # without copies of the activations and with them
@@ -101,6 +102,27 @@ def test_iterations_that_follow_such_a_start(level: str, center: bool) -> None:
         exact = reference.objective(data, fit[0], shared)
         assert fit[2][-1] == pytest.approx(exact, rel=1e-11)
         assert np.diff(fit[2]).max(initial=0.0) <= 0.0
+
+
+@pytest.mark.parametrize("width", [48, 54])
+@pytest.mark.parametrize("n_wider", [0, 1])
+def test_square_networks_leave_themselves_out(level: str, width: int, n_wider: int) -> None:
+    """From where they are aligned one after the other, as from given weights."""
+    rng = np.random.default_rng(width)
+    widths = (width,) * 5 + (width + 7,) * n_wider
+    shared = rng.standard_normal((100, width))
+    networks = [
+        shared @ rng.standard_normal((width, n)) + 5.0 * rng.standard_normal((100, n)) + 1.0
+        for n in widths
+    ]
+    starts = [sequential(widths, width)]
+    begun, fit = (kernel(networks, starts, single=True, max_iter=n, n_threads=2) for n in (0, 3))
+    assert begun[4]
+    assert fit[4]
+    theirs, history = reference.sweeps(networks, begun[0], 3, reach=0.7)
+    np.testing.assert_allclose(fit[2], history, rtol=1e-5)
+    for ours, literal in zip(fit[0], theirs):
+        np.testing.assert_allclose(ours, literal, atol=1e-3)
 
 
 @pytest.mark.parametrize("k", [2, 3, 5, 9, 12, 13, 20, 29])

@@ -12,7 +12,7 @@ namespace {
 using Eigen::Index;
 
 constexpr Index kTileColumns = 128;  // of a Gram matrix in one task
-constexpr Index kPanel = 256;        // of a factor, between two divisions of the work
+constexpr Index kPanel = 64;         // of a factor, between two divisions of the work
 constexpr Index kTileRows = 128;     // of a system of equations in one task
 constexpr int kInverseRounds = 4;    // for the least singular value
 constexpr double kResolved = 0.02;   // what it must add to an eigenvalue to be told apart

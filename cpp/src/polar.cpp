@@ -244,9 +244,10 @@ auto QuickPolar<Scalar>::operator()(const Matrix& a, const Matrix& anchor, int n
     Matrix start = a / norm;
     if (is_single) start += static_cast<Scalar>(kProximal) * anchor;
     const ThinFactors<Scalar> factors(start, n_threads, stop);
-    for (; least_ >= kFloor<Scalar>; least_ /= kLessLeast) {
+    while (least_ > 0.0) {
         Matrix x = factors.right();
         if (quick_square(x, least_, n_threads, stop)) return factors.times(x);
+        least_ = least_ > kFloor<Scalar> ? std::max(least_ / kLessLeast, kFloor<Scalar>) : 0.0;
     }
     return polar_factor(start.template cast<double>(), anchor.template cast<double>(), stop)
         .template cast<Scalar>();

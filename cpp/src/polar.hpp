@@ -33,7 +33,7 @@ class QuickPolar {
     Matrix operator()(const Matrix& a, const Matrix& anchor, int n_threads, const StopToken& stop);
 
  private:
-    /// A bound of the singular values that held last, over the norm.
+    /// A bound of the singular values that held last, over the norm; 0 once none did.
     double least_ = sizeof(Scalar) < sizeof(double) ? 1e-7 : 1e-5;
 };
 

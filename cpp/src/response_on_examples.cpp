@@ -1,9 +1,10 @@
 #include "response_on_examples.hpp"
 
 #include <algorithm>
+#include <new>
 #include <numeric>
 
-#include "example_parts.hpp"
+#include "huge_pages.hpp"
 #include "narrow_products.hpp"
 #include "parallel.hpp"
 #include "response_on_products.hpp"
@@ -33,6 +34,7 @@ ResponseOnExamples<Scalar>::ResponseOnExamples(const std::vector<NetworkView>& n
     : networks_(networks),
       response_(response, networks.front().n_examples, k),
       squares_(networks.size()),
+      own_(networks.size()),
       n_rows_(rows_of_block(networks.front().n_examples, k)) {}
 
 template <class Scalar>
@@ -41,6 +43,7 @@ ResponseOnExamples<Scalar>::ResponseOnExamples(const Copies<Scalar>& copies, Sca
     : copies_(&copies),
       response_(response, copies.n_examples(), k),
       squares_(copies.size()),
+      own_(copies.size()),
       n_rows_(rows_of_block(copies.n_examples(), k)) {
     for (std::size_t i = 0; i < copies.size(); ++i) networks_.push_back(copies.view(i));
 }
@@ -49,6 +52,8 @@ template <class Scalar>
 void ResponseOnExamples<Scalar>::clear() {
     response_.setZero();
     norm_ = 0.0;
+    own_.assign(own_.size(), {});
+    has_steps_only_ = true;
 }
 
 template <class Scalar>
@@ -101,6 +106,8 @@ void ResponseOnExamples<Scalar>::add_some(std::size_t first, const Dense<Scalar>
         });
     });
     norm_ = std::accumulate(norms.begin(), norms.end(), 0.0);
+    own_.assign(own_.size(), {});
+    has_steps_only_ = false;
 }
 
 template <class Scalar>
@@ -142,7 +149,21 @@ void ResponseOnExamples<Scalar>::leave_out(std::size_t network, const Dense<Scal
                                            Dense<Scalar>& product, int n_threads,
                                            const StopToken& stop) {
     if (product.rows() != product.cols() || weights.squaredNorm() == Scalar(0)) return;
+    if (is_followed(network)) return;
     product.noalias() -= squares(network, n_threads, stop) * weights;
+}
+
+template <class Scalar>
+bool ResponseOnExamples<Scalar>::follow(std::size_t network) {
+    const bool is_square = networks_[network].n_units == response_.cols();
+    if (copies_ == nullptr || !has_steps_only_ || !is_square || is_followed(network)) return false;
+    try {
+        resize_in_huge_pages(own_[network], response_.rows(), response_.cols());
+    } catch (const std::bad_alloc&) {
+        own_.assign(own_.size(), {});
+        has_steps_only_ = false;
+    }
+    return is_followed(network);
 }
 
 template <class Scalar>
@@ -151,10 +172,54 @@ double ResponseOnExamples<Scalar>::norm(int /*n_threads*/, const StopToken& /*st
 }
 
 template <class Scalar>
+ExampleParts ResponseOnExamples<Scalar>::parts_of(Index n_units) const {
+    return {response_.rows(), n_rows_,
+            static_cast<Index>(sizeof(Scalar)) * n_units * response_.cols()};
+}
+
+template <class Scalar>
+template <class Work>
+const Dense<Scalar>& ResponseOnExamples<Scalar>::sum_of_parts(const ExampleParts& parts,
+                                                              Index n_units, int n_threads,
+                                                              const StopToken& stop,
+                                                              const Work& work) {
+    partial_.resize(static_cast<std::size_t>(parts.n_parts));
+    parallel_for(parts.n_parts, n_threads, stop, [&](Index part) {
+        Dense<Scalar>& sum = partial_[static_cast<std::size_t>(part)];
+        sum.setZero(n_units, response_.cols());
+        work(part, sum);
+    });
+    for (std::size_t part = 1; part < partial_.size(); ++part) {
+        partial_.front() += partial_[part];
+    }
+    return partial_.front();
+}
+
+template <class Scalar>
+void ResponseOnExamples<Scalar>::add_against(std::size_t network, Index first,
+                                             RowDense<Scalar>& buffer, Dense<Scalar>& out) const {
+    const Index count = std::min(n_rows_, response_.rows() - first);
+    const auto rows = response_.middleRows(first, count);
+    const Block left = block(network, first, count, buffer);
+    if (is_followed(network)) {
+        const RowDense<Scalar> others = rows - own_[network].middleRows(first, count);
+        add_transposed_product<Scalar>(left, others, out);
+    } else {
+        add_transposed_product<Scalar>(left, rows, out);
+    }
+}
+
+template <class Scalar>
 void ResponseOnExamples<Scalar>::product(std::size_t network, const Dense<Scalar>& weights,
-                                         Dense<Scalar>& out, const StopToken& stop) {
-    against(network, out, stop);
-    leave_out(network, weights, out, 1, stop);
+                                         Dense<Scalar>& out, int n_threads, const StopToken& stop) {
+    const Index n_units = networks_[network].n_units;
+    const ExampleParts parts = parts_of(n_units);
+    out = sum_of_parts(parts, n_units, n_threads, stop, [&](Index part, Dense<Scalar>& sum) {
+        RowDense<Scalar> buffer;
+        parts.for_each_block(part, stop,
+                             [&](Index begin) { add_against(network, begin, buffer, sum); });
+    });
+    leave_out(network, weights, out, n_threads, stop);
 }
 
 template <class Scalar>
@@ -163,34 +228,36 @@ double ResponseOnExamples<Scalar>::step(const Step<Scalar>& step, const Work& wo
     work(n_threads);
     const Dense<Scalar> change = step.after - step.before;
     const auto shift = offset(step.network, change);
-    const Index n_units = networks_[step.next].n_units, k = response_.cols();
+    const Index n_units = step.wants_next ? networks_[step.next].n_units : 0, k = response_.cols();
     const NarrowFactor<Scalar> right(change);
-    const ExampleParts parts(response_.rows(), n_rows_,
-                             static_cast<Index>(sizeof(Scalar)) * n_units * k);
-    partial_.resize(static_cast<std::size_t>(parts.n_parts));
-    std::vector<double> changes(partial_.size());  // their squares
-    parallel_for(parts.n_parts, n_threads, stop, [&](Index part) {
-        Dense<Scalar>& product = partial_[static_cast<std::size_t>(part)];
-        product.setZero(n_units, k);
-        RowDense<Scalar> buffer, next_buffer, added;
-        double squares = 0.0;
-        parts.for_each_block(part, stop, [&](Index begin) {
-            auto rows = response_.middleRows(begin, std::min(n_rows_, response_.rows() - begin));
-            added.setZero(rows.rows(), padded<Scalar>(k));
-            add_product<Scalar>(block(step.network, begin, rows.rows(), buffer), right, added);
-            if (shift.size() != 0) added.leftCols(k).rowwise() -= shift;
-            squares += static_cast<double>(added.squaredNorm());
-            rows += added.leftCols(k);
-            add_transposed_product<Scalar>(block(step.next, begin, rows.rows(), next_buffer), rows,
-                                           product);
+    const bool is_new = follow(step.network);
+    RowDense<Scalar>& own = own_[step.network];
+    const ExampleParts parts = parts_of(networks_[step.next].n_units);
+    std::vector<double> changes(static_cast<std::size_t>(parts.n_parts));  // their squares
+    const Dense<Scalar>& product =
+        sum_of_parts(parts, n_units, n_threads, stop, [&](Index part, Dense<Scalar>& sum) {
+            RowDense<Scalar> buffer, added;
+            double squares = 0.0;
+            parts.for_each_block(part, stop, [&](Index begin) {
+                const Index count = std::min(n_rows_, response_.rows() - begin);
+                added.setZero(count, padded<Scalar>(k));
+                add_product<Scalar>(block(step.network, begin, count, buffer), right, added);
+                if (shift.size() != 0) added.leftCols(k).rowwise() -= shift;
+                squares += static_cast<double>(added.squaredNorm());
+                response_.middleRows(begin, count) += added.leftCols(k);
+                if (is_new) {
+                    own.middleRows(begin, count) = added.leftCols(k);
+                } else if (own.size() != 0) {
+                    own.middleRows(begin, count) += added.leftCols(k);
+                }
+                if (step.wants_next) add_against(step.next, begin, buffer, sum);
+            });
+            changes[static_cast<std::size_t>(part)] = squares;
         });
-        changes[static_cast<std::size_t>(part)] = squares;
-    });
-    for (std::size_t part = 1; part < partial_.size(); ++part) {
-        partial_.front() += partial_[part];
+    step.next_product = product;
+    if (step.wants_next) {
+        leave_out(step.next, step.next_weights, step.next_product, n_threads, stop);
     }
-    step.next_product = partial_.front();
-    leave_out(step.next, step.next_weights, step.next_product, n_threads, stop);
     const double result = gain(step, change, std::accumulate(changes.begin(), changes.end(), 0.0));
     norm_ += result;
     return result;

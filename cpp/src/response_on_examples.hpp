@@ -6,6 +6,7 @@
 #include "convergent/network_view.hpp"
 #include "convergent/stop_token.hpp"
 #include "copies.hpp"
+#include "example_parts.hpp"
 #include "response_sum.hpp"
 
 namespace convergent {
@@ -25,7 +26,7 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
     void against(std::size_t network, Dense<Scalar>& out, const StopToken& stop) const override;
     double norm(int n_threads, const StopToken& stop) const override;
     void product(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& out,
-                 const StopToken& stop) override;
+                 int n_threads, const StopToken& stop) override;
     double step(const Step<Scalar>& step, const Work& work, int n_threads,
                 const StopToken& stop) override;
 
@@ -40,16 +41,32 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
     /// What the shift of a copy takes from every row of X_i times these; empty without shifts.
     Eigen::Matrix<Scalar, 1, Eigen::Dynamic> offset(std::size_t network,
                                                     const Dense<Scalar>& weights) const;
-    /// X_i^T X_i of a network, computed when it is first asked for.
-    const Dense<Scalar>& squares(std::size_t network, int n_threads, const StopToken& stop);
-    /// Takes from a product of a square network what the network adds itself.
+    /// Takes memory for what a network adds to R, where that is to be kept: of square networks that
+    /// are copied, if all weights come in steps since R was 0. Returns whether it is new, and
+    /// unset.
+    bool follow(std::size_t network);
+    bool is_followed(std::size_t network) const { return own_[network].size() != 0; }
+    /// Calls work(part, sum of its own, zero at first) for all parts of the examples beside each
+    /// other, and returns what these sums add up to.
+    template <class Work>
+    const Dense<Scalar>& sum_of_parts(const ExampleParts& parts, Eigen::Index n_units,
+                                      int n_threads, const StopToken& stop, const Work& work);
+    ExampleParts parts_of(Eigen::Index n_units) const;
+    /// out += X_i^T R for some rows of R, less the network's own part where that is kept.
+    void add_against(std::size_t network, Eigen::Index first, RowDense<Scalar>& buffer,
+                     Dense<Scalar>& out) const;
+    /// Takes from a product of a square network what the network adds itself, unless that is kept.
     void leave_out(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& product,
                    int n_threads, const StopToken& stop);
+    /// X_i^T X_i of a network, computed when it is first asked for.
+    const Dense<Scalar>& squares(std::size_t network, int n_threads, const StopToken& stop);
 
     const Copies<Scalar>* copies_ = nullptr;
     std::vector<NetworkView> networks_;
     Eigen::Map<RowDense<Scalar>> response_;
     WeightsOf<Scalar> squares_;
+    std::vector<RowDense<Scalar>> own_;   // X_i W_i, where they are kept
+    bool has_steps_only_ = false;         // since R was 0
     std::vector<Dense<Scalar>> partial_;  // of a product, one for each part of the examples
     double norm_ = 0.0;                   // |R|^2
     Eigen::Index n_rows_;                 // of a block of examples

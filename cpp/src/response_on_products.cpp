@@ -103,7 +103,8 @@ double ResponseOnProducts<Scalar>::norm(int n_threads, const StopToken& stop) co
 
 template <class Scalar>
 void ResponseOnProducts<Scalar>::product(std::size_t network, const Dense<Scalar>& weights,
-                                         Dense<Scalar>& out, const StopToken& stop) {
+                                         Dense<Scalar>& out, int /*n_threads*/,
+                                         const StopToken& stop) {
     against(network, out, stop);
     const Index first = offsets_[network], n_units = width(network);
     if (n_units != weights_.cols()) return;

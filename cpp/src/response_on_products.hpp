@@ -22,7 +22,7 @@ class ResponseOnProducts final : public ResponseSum<Scalar> {
     void against(std::size_t network, Dense<Scalar>& out, const StopToken& stop) const override;
     double norm(int n_threads, const StopToken& stop) const override;
     void product(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& out,
-                 const StopToken& stop) override;
+                 int n_threads, const StopToken& stop) override;
     double step(const Step<Scalar>& step, const Work& work, int n_threads,
                 const StopToken& stop) override;
 

@@ -24,6 +24,7 @@ struct Step {
     const Dense<Scalar>& after;  ///< set by the work
     std::size_t next;            ///< another network
     const Dense<Scalar>& next_weights;
+    bool wants_next;              ///< whether its product is needed; it may be left empty otherwise
     Dense<Scalar>& next_product;  ///< overwritten
 };
 
@@ -53,7 +54,7 @@ class ResponseSum {
     virtual double norm(int n_threads, const StopToken& stop) const = 0;
     /// out = X_i^T R as a step leaves it.
     virtual void product(std::size_t network, const Dense<Scalar>& weights, Dense<Scalar>& out,
-                         const StopToken& stop) = 0;
+                         int n_threads, const StopToken& stop) = 0;
     /// Calls work(threads that it may use); then R += X_i (after - before), and next_product =
     /// X_j^T R without the part of network j itself where its weights are square: that part adds
     /// the same to the norm of R whatever the weights. `work` may run beside what does not depend

@@ -127,7 +127,7 @@ void Sweeps<Scalar>::start_spectrally(const WeightsOf<Scalar>& anchors) {
 }
 
 /// Calls work(weights before, threads), which sets the network's weights, and goes on to the next
-/// network.
+/// network; where that is the first one again, there may be none.
 template <class Scalar>
 template <class Align>
 void Sweeps<Scalar>::step(std::size_t network, const Align& work) {
@@ -135,7 +135,8 @@ void Sweeps<Scalar>::step(std::size_t network, const Align& work) {
     const Dense<Scalar> before = weights_[network];
     Dense<Scalar> next_product;
     norm_ += sum_.step(
-        {network, product_, before, weights_[network], next, weights_[next], next_product},
+        {network, product_, before, weights_[network], next, weights_[next], next != 0,
+         next_product},
         [&](int n_threads) { work(before, n_threads); }, n_threads_, stop_);
     squared_step_ += static_cast<double>((weights_[network] - before).squaredNorm());
     product_.swap(next_product);
@@ -164,7 +165,7 @@ void Sweeps<Scalar>::sweep() {
     const bool is_first = previous_.front().size() == 0;
     n_refused_ = 0;
     squared_step_ = 0.0;
-    if (product_.size() == 0) sum_.product(0, weights_.front(), product_, stop_);
+    if (product_.size() == 0) sum_.product(0, weights_.front(), product_, n_threads_, stop_);
     for (std::size_t i = 0; i < widths_.size(); ++i) {
         step(i, [&](const Dense<Scalar>& before, int n_threads) { align(i, before, n_threads); });
     }

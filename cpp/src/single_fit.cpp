@@ -21,9 +21,10 @@ constexpr double kFine = 1e-10;  // a change that only double can tell, over the
 constexpr double kSure = 4.0;    // margin of a change judged by the step
 constexpr Index kDrawnGroup = 4;  // of the examples, of which one is drawn for a start
 constexpr int kMostDrawnSweeps = 20;
-/// Share of the objective that a sweep on drawn examples must gain, over k and times their number:
-/// less than that is lost to what is peculiar to them.
-constexpr double kWorthDrawnSweep = 0.1;
+/// Share of the objective that a sweep on drawn examples should gain, over k and times their
+/// number: less than that is lost to what is peculiar to them.
+constexpr double kWorthDrawnSweep = 0.12;
+constexpr double kFirstGain = 10.0;  // of the first sweep, over that of the second
 constexpr int kWideningSteps = 2;
 constexpr double kOnceIsEnough = 1e-4;  // distance from orthonormal weights
 
@@ -91,7 +92,8 @@ WeightsOf<float> weights_of_drawn(const ResponseProblem& problem, const SingleCo
     for (int sweep = 0; sweep < kMostDrawnSweeps; ++sweep) {
         sweeps.sweep();
         const double before = std::exchange(objective, problem.objective(sweeps.norm() / factor));
-        if (before - objective < worth * objective) break;
+        const double next_gain = (before - objective) / (sweep == 0 ? kFirstGain : 1.0);
+        if (next_gain < worth * objective) break;
     }
     return sweeps.weights();
 }

@@ -13,9 +13,10 @@ using Eigen::Index;
 
 constexpr Index kBlockExamples = 64;
 constexpr Index kMostRounds = 4;
-constexpr Index kLeastBlocks = 4;      // of a round
-constexpr Index kUnitsTogether = 128;  // in one task
-constexpr int kBlocksAThread = 2;      // that are read before their products are added
+constexpr Index kLeastBlocks = 4;       // of a round
+constexpr Index kUnitsTogether = 128;   // in one task
+constexpr int kBlocksAThread = 2;       // that are read before their products are added
+constexpr std::size_t kLeastHeard = 5;  // networks that a block's response is of
 
 /// Some units of a network.
 struct Units {
@@ -112,6 +113,13 @@ class Reading {
         Copies<float>& copies = is_kept() ? pass_.copies.networks : room_;
         return {copies[network].row(row).data(), block.count, views_[network].n_units};
     }
+    /// Whether a network is in the response to a block: the networks take turns where they are
+    /// many, a few together tell nearly as much of what they share as all.
+    bool is_heard(std::size_t network, const Block& block) const {
+        const std::size_t n_turns = std::max<std::size_t>(views_.size() / kLeastHeard, 1);
+        const auto number = static_cast<std::size_t>(block.first / kBlockExamples / n_rounds_);
+        return (network + number) % n_turns == 0;
+    }
     static Index row_of(std::size_t slot) { return static_cast<Index>(slot) * kBlockExamples; }
 
     /// Reads a block, and sets the response to it.
@@ -126,7 +134,7 @@ class Reading {
             sums.squares +=
                 read_rectangle(views_[i], {block.first, block.count, 0, copy.cols()},
                                pass_.copies.factor, copy.data(), copy.cols(), sums.sums_of(i));
-            add_product<float>(copy, factors[i], response);
+            if (is_heard(i, block)) add_product<float>(copy, factors[i], response);
         }
         block.sums.response = response.leftCols(k_).colwise().sum().template cast<double>();
     }

@@ -111,9 +111,10 @@ def start_from_some(networks: Sequence[Matrix], first: Matrix) -> list[Matrix]:
     values = [objective(drawn, weights, shared_response(drawn, weights))]
     for n_sweeps in range(1, 21):
         swept, values = sweeps(drawn, weights, n_sweeps, reach=0.7)
-        if values[-2] - values[-1] < 0.1 * k / len(rows) * values[-1]:
+        expected = (values[-2] - values[-1]) / (10.0 if n_sweeps == 1 else 1.0)
+        if expected < 0.12 * k / len(rows) * values[-1]:
             break
-    return rounds(networks, swept)
+    return rounds(networks, swept, [x[rows].mean(axis=0) for x in networks])
 
 
 def in_sequence(networks: Sequence[Matrix], first: Matrix) -> list[Matrix]:
@@ -127,17 +128,28 @@ def in_sequence(networks: Sequence[Matrix], first: Matrix) -> list[Matrix]:
     return weights
 
 
-def rounds(networks: Sequence[Matrix], weights: Sequence[Matrix]) -> list[Matrix]:
-    """Weights of the products so far, after each of up to four shares of the examples."""
-    n_examples = len(networks[0])
+def rounds(
+    networks: Sequence[Matrix], weights: Sequence[Matrix], centres: Sequence[Matrix]
+) -> list[Matrix]:
+    """Weights of the products so far, after each of up to four shares of the examples, in blocks for
+    which different networks, at least five if there are as many, make up the response."""
+    n_examples, n_networks = networks[0].shape[0], len(networks)
     n_blocks = -(-n_examples // 64)
     n_rounds = max(1, min(4, n_blocks // 4))
+    n_turns = max(1, n_networks // 5)
     weights = list(weights)
     products = [np.zeros_like(w) for w in weights]
     for number in range(n_rounds):
-        rows = [i for i in range(n_examples) if i // 64 % n_rounds == number]
-        share = [x[rows] - x[rows].mean(axis=0) for x in networks]
-        response = np.sum([x @ w for x, w in zip(share, weights)], axis=0)
-        products = [p + x.T @ response for p, x in zip(products, share)]
+        blocks = range(number, n_blocks, n_rounds)
+        share = np.concatenate([np.arange(n_examples)[64 * b : 64 * b + 64] for b in blocks])
+        means = [x[share].mean(axis=0) for x in networks]
+        for turn, block in enumerate(blocks):
+            rows = slice(64 * block, 64 * block + 64)
+            heard = [i for i in range(n_networks) if (i + turn) % n_turns == 0]
+            response = np.sum(
+                [(networks[i][rows] - centres[i]) @ weights[i] for i in heard], axis=0
+            )
+            for i, x in enumerate(networks):
+                products[i] = products[i] + (x[rows] - means[i]).T @ response
         weights = [procrustes(p) for p in products]
     return weights
