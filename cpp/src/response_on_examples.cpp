@@ -186,9 +186,10 @@ const Dense<Scalar>& ResponseOnExamples<Scalar>::sum_of_parts(const ExampleParts
     partial_.resize(static_cast<std::size_t>(parts.n_parts));
     parallel_for(parts.n_parts, n_threads, stop, [&](Index part) {
         Dense<Scalar>& sum = partial_[static_cast<std::size_t>(part)];
-        sum.setZero(n_units, response_.cols());
+        if (n_units != 0) sum.setZero(n_units, response_.cols());
         work(part, sum);
     });
+    if (n_units == 0) return partial_.front();
     for (std::size_t part = 1; part < partial_.size(); ++part) {
         partial_.front() += partial_[part];
     }
@@ -254,8 +255,8 @@ double ResponseOnExamples<Scalar>::step(const Step<Scalar>& step, const Work& wo
             });
             changes[static_cast<std::size_t>(part)] = squares;
         });
-    step.next_product = product;
     if (step.wants_next) {
+        step.next_product = product;
         leave_out(step.next, step.next_weights, step.next_product, n_threads, stop);
     }
     const double result = gain(step, change, std::accumulate(changes.begin(), changes.end(), 0.0));

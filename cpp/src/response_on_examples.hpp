@@ -47,7 +47,7 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
     bool follow(std::size_t network);
     bool is_followed(std::size_t network) const { return own_[network].size() != 0; }
     /// Calls work(part, sum of its own, zero at first) for all parts of the examples beside each
-    /// other, and returns what these sums add up to.
+    /// other, and returns what these sums add up to; without units there are none.
     template <class Work>
     const Dense<Scalar>& sum_of_parts(const ExampleParts& parts, Eigen::Index n_units,
                                       int n_threads, const StopToken& stop, const Work& work);

@@ -104,7 +104,7 @@ SingleEnd end_in_single(Sweeps<float>& sweeps, double factor, Progress& progress
     const ResponseProblem& problem = progress.problem;
     run_in_single(sweeps, 1.0 / (factor * factor), progress);
     fit.weights = widened(sweeps.weights(), problem.n_threads, problem.stop);
-    return {sweeps.push(factor)};
+    return {progress.is_over() ? Push{} : sweeps.push(factor)};
 }
 
 }  // namespace
