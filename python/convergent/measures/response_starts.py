@@ -41,5 +41,6 @@ def _weights(rng: np.random.Generator, name: str, widths: Sequence[int], k: int)
         return [random_weights(rng, width, k) for width in widths]
     # Only the first network's are begun at, and only where they may lie in several directions; the
     # kernel makes them orthonormal, without the threads of a BLAS that spin on beside its own.
-    first = rng.standard_normal((widths[0], k)) if k < widths[0] else np.eye(k)
-    return [first, *(np.eye(width, k) for width in widths[1:])]
+    axes = {width: np.eye(width, k) for width in set(widths)}
+    first = rng.standard_normal((widths[0], k)) if k < widths[0] else axes[k]
+    return [first, *(axes[width] for width in widths[1:])]
