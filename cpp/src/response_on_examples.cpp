@@ -52,8 +52,7 @@ template <class Scalar>
 void ResponseOnExamples<Scalar>::clear() {
     response_.setZero();
     norm_ = 0.0;
-    own_.assign(own_.size(), {});
-    has_steps_only_ = true;
+    forget_own(true);
 }
 
 template <class Scalar>
@@ -106,8 +105,7 @@ void ResponseOnExamples<Scalar>::add_some(std::size_t first, const Dense<Scalar>
         });
     });
     norm_ = std::accumulate(norms.begin(), norms.end(), 0.0);
-    own_.assign(own_.size(), {});
-    has_steps_only_ = false;
+    forget_own(false);
 }
 
 template <class Scalar>
@@ -148,22 +146,27 @@ template <class Scalar>
 void ResponseOnExamples<Scalar>::leave_out(std::size_t network, const Dense<Scalar>& weights,
                                            Dense<Scalar>& product, int n_threads,
                                            const StopToken& stop) {
-    if (product.rows() != product.cols() || weights.squaredNorm() == Scalar(0)) return;
-    if (is_followed(network)) return;
+    const bool is_square = product.rows() == product.cols();
+    if (!is_square || is_followed(network) || weights.squaredNorm() == Scalar(0)) return;
     product.noalias() -= squares(network, n_threads, stop) * weights;
 }
 
 template <class Scalar>
 bool ResponseOnExamples<Scalar>::follow(std::size_t network) {
     const bool is_square = networks_[network].n_units == response_.cols();
-    if (copies_ == nullptr || !has_steps_only_ || !is_square || is_followed(network)) return false;
+    if (copies_ == nullptr || !are_followed_ || !is_square || is_followed(network)) return false;
     try {
         resize_in_huge_pages(own_[network], response_.rows(), response_.cols());
     } catch (const std::bad_alloc&) {
-        own_.assign(own_.size(), {});
-        has_steps_only_ = false;
+        forget_own(false);
     }
     return is_followed(network);
+}
+
+template <class Scalar>
+void ResponseOnExamples<Scalar>::forget_own(bool are_followed) {
+    own_.assign(own_.size(), {});
+    are_followed_ = are_followed;
 }
 
 template <class Scalar>

@@ -46,6 +46,8 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
     /// unset.
     bool follow(std::size_t network);
     bool is_followed(std::size_t network) const { return own_[network].size() != 0; }
+    /// Nothing is kept so far; says whether what steps add is to be.
+    void forget_own(bool are_followed);
     /// Calls work(part, sum of its own, zero at first) for all parts of the examples beside each
     /// other, and returns what these sums add up to; without units there are none.
     template <class Work>
@@ -66,7 +68,7 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
     Eigen::Map<RowDense<Scalar>> response_;
     WeightsOf<Scalar> squares_;
     std::vector<RowDense<Scalar>> own_;   // X_i W_i, where they are kept
-    bool has_steps_only_ = false;         // since R was 0
+    bool are_followed_ = false;           // whether all weights have come in steps since R was 0
     std::vector<Dense<Scalar>> partial_;  // of a product, one for each part of the examples
     double norm_ = 0.0;                   // |R|^2
     Eigen::Index n_rows_;                 // of a block of examples

@@ -58,22 +58,16 @@ bool end_in_double(const ResponseProblem& problem, const std::vector<ResponseSta
                    const std::optional<SingleEnd>& single, double* response, Progress& progress,
                    SharedResponseFit& fit) {
     const int n_iterations = progress.options.max_iter;
-    const bool is_over = single && (progress.is_over() || !single->is_counted);
     double expected = std::min<double>(n_iterations, kExpectedIterations);
-    if (single) expected = is_over ? 0.0 : std::min(expected, kLastIterations);
-    ResponseStage<double> stage(problem, expected, response);
-    if (is_over) {
-        stage.sum().set(fit.weights, problem.n_threads, problem.stop);
-        settle(progress.history,
-               problem.objective(stage.sum().norm(problem.n_threads, problem.stop)),
-               single->is_counted);
-        fit.converged = progress.n_quiet == 2;
-        return stage.on_examples() && response != nullptr;
+    if (single) {
+        const bool is_over = progress.is_over() || !single->is_counted;
+        expected = is_over ? 0.0 : std::min(expected, kLastIterations);
     }
+    ResponseStage<double> stage(problem, expected, response);
     Sweeps<double> sweeps(stage.sum(), problem.widths, problem.k, problem.n_threads, problem.stop);
     if (single) {
         sweeps.continue_from(fit.weights, single->push);
-        settle(progress.history, problem.objective(sweeps.norm()), true);
+        settle(progress.history, problem.objective(sweeps.norm()), single->is_counted);
     } else {
         fit.start = begin_at_best(sweeps, starts, problem.stop);
         fit.on_examples = stage.on_examples();
