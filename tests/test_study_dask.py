@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,6 +21,9 @@ from convergent.study import DaskCluster, Study, StudyFolder
 from convergent.study.dask_cluster import _ended
 from convergent.study.job import WorkerDied
 from tests.small_study import assert_same
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 pytest.importorskip("distributed", reason="distributed is not installed")
 
@@ -112,6 +116,47 @@ def test_a_cluster_gives_the_same_numbers_though_a_worker_is_killed(
     assert_same(Study.load(tmp_path / "out"), expected_study, tmp_path)
 
 
+class KillAll:
+    """Ends all workers when some outcomes that are not collected are with them, and starts two others."""
+
+    def __init__(self, cluster: Cluster, client: Client) -> None:
+        self._cluster = cluster
+        self._client = client
+        self.n_lost = 0
+
+    def __call__(self, description: str, done: int, total: int) -> None:
+        if self.n_lost == 0 and done > 0:
+            self._wait_for("finished", 3)  # one of them may be collected
+            while self._cluster.workers:
+                self._cluster.workers.pop().kill()
+            self.n_lost = self._wait_for("lost", 2)
+            self._cluster.add_worker()
+            self._cluster.add_worker()
+
+    def _wait_for(self, status: str, n: int) -> int:
+        deadline = time.monotonic() + 60
+        while True:
+            statuses = [state.status for state in self._client.futures.values()]
+            if (found := statuses.count(status)) >= n:
+                return found
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_outcomes_that_are_lost_with_all_workers_come_again(
+    cluster: Cluster, three_networks: cv.Statistics, expected_study: Study, tmp_path: Path
+) -> None:
+    from distributed import Client
+
+    with Client(cluster.address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        killer = KillAll(cluster, client)
+        found = study.compare(
+            three_networks, executor=DaskCluster(client), progress=killer, out=tmp_path / "out"
+        )
+    assert killer.n_lost > 0
+    assert_same(found, expected_study, tmp_path)
+
+
 def test_the_command_compares_on_a_cluster(
     cluster: Cluster, three_networks: cv.Statistics, tmp_path: Path
 ) -> None:
@@ -198,12 +243,12 @@ def test_a_group_that_dask_gave_up_counts_as_a_death() -> None:
     assert isinstance(_ended(GivenUp()), WorkerDied)
 
 
-def test_a_scheduler_that_goes_away_is_an_error() -> None:
-    class Lost:
-        status = "lost"
+def test_a_group_that_the_scheduler_cancelled_is_an_error() -> None:
+    class Cancelled:
+        status = "cancelled"
 
     with pytest.raises(RuntimeError, match="gave up a group of tasks, or is gone"):
-        _ended(Lost())
+        _ended(Cancelled())
 
 
 def test_a_scheduler_that_is_not_there(three_networks: cv.Statistics, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Said = tuple[int, str, int]
 """Number of the group, event, position of the task."""
+_COMES = frozenset({"pending", "lost"})
+"""Of a future; one is lost while its group runs again, since the worker that held its outcome died."""
 _SECONDS_TO_LISTEN = 0.3
 _SECONDS_BETWEEN_STOP_CHECKS = 1.0
 
@@ -101,12 +103,14 @@ class DaskCluster:
                 future = client.submit(_run, job, group, number, topic, key=name, pure=False)
                 running[future] = group
             while running:
-                finished = [future for future in running if future.status != "pending"]
+                finished = [future for future in running if future.status not in _COMES]
                 # What is said of a group is here before its end is, or is of no use any more.
                 for number, event, position in _said(said, 0.0 if finished else _SECONDS_TO_LISTEN):
                     watch.event(groups[number], event, position)
                 for future in finished:
-                    yield running.pop(future), _ended(future)
+                    # What was yielded before may have taken long: it may be lost by now.
+                    if future.status not in _COMES:
+                        yield running.pop(future), _ended(future)
                 watch.show()
         finally:
             client.cancel(list(running))
@@ -132,7 +136,7 @@ def _said(things: queue.SimpleQueue[Said], seconds: float) -> list[Said]:
 def _ended(future: Any) -> Ended:
     from distributed.scheduler import KilledWorker
 
-    if future.status == "cancelled" or future.status == "lost":
+    if future.status == "cancelled":
         raise RuntimeError("the Dask scheduler gave up a group of tasks, or is gone")
     error = future.exception()
     if isinstance(error, KilledWorker):
