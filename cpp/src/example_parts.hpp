@@ -13,12 +13,13 @@ struct ExampleParts {
     /// part_bytes: what each part takes while all are summed up, 0 for nothing.
     ExampleParts(Eigen::Index n_examples, Eigen::Index block_rows, Eigen::Index part_bytes)
         : n_blocks((n_examples + block_rows - 1) / block_rows), block_rows_(block_rows) {
-        constexpr Eigen::Index kMostParts = 32, kLeastParts = 8, kLeastBlocks = 4;
+        constexpr Eigen::Index kMostParts = 32, kLeastParts = 8, kLeastBlocks = 4, kFewBlocks = 16;
         constexpr Eigen::Index kMostBytes = 64 << 20;
         n_parts = std::min(n_blocks, kMostParts);
         if (part_bytes == 0) return;
-        n_parts = std::min({n_parts, std::max(kMostBytes / part_bytes, kLeastParts / 2),
-                            std::max(n_blocks / kLeastBlocks, kLeastParts)});
+        n_parts = std::min(n_parts, std::max(kMostBytes / part_bytes, kLeastParts / 2));
+        if (n_blocks <= kFewBlocks) return;  // parts of one or two would keep threads waiting
+        n_parts = std::min(n_parts, std::max(n_blocks / kLeastBlocks, kLeastParts));
     }
 
     /// Calls work(first example) for each block of a part.

@@ -145,11 +145,14 @@ double last_step(SquareMatrix<Scalar>& x, int n_threads, const StopToken& stop) 
     rest.template triangularView<Eigen::StrictlyUpper>() = rest.transpose();
     parallel_for((x.cols() + kTileColumns - 1) / kTileColumns, n_threads, stop, [&](Index tile) {
         const Index first = tile * kTileColumns, count = std::min(kTileColumns, x.cols() - first);
-        auto columns = weighting.middleCols(first, count);
-        columns = Scalar(0.5) * rest.middleCols(first, count);
-        columns.noalias() += Scalar(0.375) * (rest * rest.middleCols(first, count));
-        columns.middleRows(first, count).diagonal().array() += Scalar(1);
+        const Index below = x.cols() - first;
+        auto columns = weighting.block(first, first, below, count);
+        columns = Scalar(0.5) * rest.block(first, first, below, count);
+        columns.noalias() +=
+            Scalar(0.375) * (rest.bottomRows(below) * rest.middleCols(first, count));
+        columns.diagonal().array() += Scalar(1);
     });
+    weighting.template triangularView<Eigen::StrictlyUpper>() = weighting.transpose();
     parallel_for((x.rows() + kTileRows - 1) / kTileRows, n_threads, stop, [&](Index tile) {
         const Index first = tile * kTileRows;
         auto rows = x.middleRows(first, std::min(kTileRows, x.rows() - first));
