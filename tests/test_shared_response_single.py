@@ -106,23 +106,43 @@ def test_iterations_that_follow_such_a_start(level: str, center: bool) -> None:
 
 @pytest.mark.parametrize("width", [48, 54])
 @pytest.mark.parametrize("n_wider", [0, 1])
-def test_square_networks_leave_themselves_out(level: str, width: int, n_wider: int) -> None:
-    """From where they are aligned one after the other, as from given weights."""
+@pytest.mark.parametrize("spread", [0.0, 2.0])
+def test_square_networks_leave_themselves_out(
+    level: str, width: int, n_wider: int, spread: float
+) -> None:
+    """From where they are aligned one after the other, roughly, as from given weights."""
     rng = np.random.default_rng(width)
     widths = (width,) * 5 + (width + 7,) * n_wider
-    shared = rng.standard_normal((100, width))
+    shared = rng.standard_normal((100, width)) * np.logspace(0.0, -spread, width)
     networks = [
-        shared @ rng.standard_normal((width, n)) + 5.0 * rng.standard_normal((100, n)) + 1.0
+        shared @ np.linalg.qr(rng.standard_normal((n, width)))[0].T
+        + 10.0 ** (-spread - 1.0) * rng.standard_normal((100, n))
+        + 1.0
         for n in widths
     ]
     starts = [sequential(widths, width)]
-    begun, fit = (kernel(networks, starts, single=True, max_iter=n, n_threads=2) for n in (0, 3))
-    assert begun[4]
+    fit = kernel(networks, starts, single=True, max_iter=3, n_threads=2)
     assert fit[4]
-    theirs, history = reference.sweeps(networks, begun[0], 3, reach=0.7)
-    np.testing.assert_allclose(fit[2], history, rtol=1e-5)
+    assert_orthonormal(fit[0])
+    data = [x - x.mean(axis=0) for x in networks]
+    begun = reference.rough_in_sequence(data, np.eye(width))
+    theirs, history = reference.sweeps(networks, begun, 3, reach=0.7)
+    total = sum(np.sum(x**2) for x in data)
+    history[0] = total - len(data) * np.sum(reference.shared_response(data, begun) ** 2)
+    np.testing.assert_allclose(fit[2], history, rtol=0, atol=3e-7 * total)
+    assert np.diff(fit[2]).max() <= 0.0
     for ours, literal in zip(fit[0], theirs):
-        np.testing.assert_allclose(ours, literal, atol=1e-3)
+        np.testing.assert_allclose(ours, literal, atol=2e-3)
+
+
+@pytest.mark.parametrize("n_rest", [0, 3])
+def test_square_networks_without_sweeps_are_orthonormal(level: str, n_rest: int) -> None:
+    rng = np.random.default_rng(n_rest)
+    networks = [rng.standard_normal((100, 48)) * np.logspace(0, -5, 48) for _ in range(4)]
+    for x in networks:
+        x[:, 48 - n_rest :] = 0.0
+    fit = kernel(networks, [sequential((48,) * 4, 48)], single=True, max_iter=0)
+    assert_orthonormal(fit[0])
 
 
 @pytest.mark.parametrize("k", [2, 3, 5, 9, 12, 13, 20, 29])

@@ -32,6 +32,7 @@ constexpr double kSafety = 16.0;   // between a bound of the singular values and
 constexpr double kNearInSingle = 0.995;  // from here the last step leaves only rounding
 constexpr double kFarFromSkew = 0.3;     // |X^T X - I| from which last steps do not help
 constexpr int kLastSteps = 2;
+constexpr double kRough = 1e-4;         // least singular value that a rough factor is right for
 constexpr double kSafeInSingle = 1e-3;  // least singular value for steps in single precision
 
 /// An upper bound of the spectral norm.
@@ -251,6 +252,16 @@ auto QuickPolar<Scalar>::operator()(const Matrix& a, const Matrix& anchor, int n
     }
     return polar_factor(start.template cast<double>(), anchor.template cast<double>(), stop)
         .template cast<Scalar>();
+}
+
+template <class Scalar>
+auto QuickPolar<Scalar>::rough(const Matrix& a, const Matrix& anchor, int n_threads,
+                               const StopToken& stop) -> Matrix {
+    const double largest = norm_bound(a);
+    if (!(largest > 0.0)) return anchor;
+    Matrix x = a / static_cast<Scalar>(largest);
+    const bool is_done = halley_steps(x, kRough, kNearInSingle, n_threads, stop).reached > 0.0;
+    return is_done ? x : (*this)(a, anchor, n_threads, stop);
 }
 
 template class QuickPolar<float>;

@@ -19,7 +19,8 @@ constexpr Index kPieceExamples = 48;  // read and used at once, so that they sta
 /// Where k is large, so that weights are packed less often.
 constexpr Index kWideBlockExamples = 512;
 constexpr Index kWide = 128;
-constexpr Index kFewExamples = 2048;  // shorter blocks, so that threads have as many
+constexpr Index kSumNumbers = 1 << 15;  // of a product, that one task sums up
+constexpr Index kFewExamples = 2048;    // shorter blocks, so that threads have as many
 
 Index rows_of_block(Index n_examples, Index k) {
     if (k >= kWide) return kWideBlockExamples;
@@ -170,8 +171,18 @@ void ResponseOnExamples<Scalar>::forget_own(bool are_followed) {
 }
 
 template <class Scalar>
-double ResponseOnExamples<Scalar>::norm(int /*n_threads*/, const StopToken& /*stop*/) const {
-    return norm_;
+double ResponseOnExamples<Scalar>::norm(int n_threads, const StopToken& stop) const {
+    if (norm_) return *norm_;
+    const ExampleParts parts(response_.rows(), n_rows_, 0);
+    std::vector<double> norms(static_cast<std::size_t>(parts.n_parts));
+    parallel_for(parts.n_parts, n_threads, stop, [&](Index part) {
+        parts.for_each_block(part, stop, [&](Index begin) {
+            const Index count = std::min(n_rows_, response_.rows() - begin);
+            norms[static_cast<std::size_t>(part)] +=
+                static_cast<double>(response_.middleRows(begin, count).squaredNorm());
+        });
+    });
+    return std::accumulate(norms.begin(), norms.end(), 0.0);
 }
 
 template <class Scalar>
@@ -192,11 +203,16 @@ const Dense<Scalar>& ResponseOnExamples<Scalar>::sum_of_parts(const ExampleParts
         if (n_units != 0) sum.setZero(n_units, response_.cols());
         work(part, sum);
     });
-    if (n_units == 0) return partial_.front();
-    for (std::size_t part = 1; part < partial_.size(); ++part) {
-        partial_.front() += partial_[part];
-    }
-    return partial_.front();
+    Dense<Scalar>& total = partial_.front();
+    if (n_units == 0) return total;
+    const Index columns = std::max<Index>(kSumNumbers / n_units, 1);
+    parallel_for((total.cols() + columns - 1) / columns, n_threads, stop, [&](Index task) {
+        const Index first = task * columns, count = std::min(columns, total.cols() - first);
+        for (std::size_t part = 1; part < partial_.size(); ++part) {
+            total.middleCols(first, count) += partial_[part].middleCols(first, count);
+        }
+    });
+    return total;
 }
 
 template <class Scalar>
@@ -206,8 +222,8 @@ void ResponseOnExamples<Scalar>::add_against(std::size_t network, Index first,
     const auto rows = response_.middleRows(first, count);
     const Block left = block(network, first, count, buffer);
     if (is_followed(network)) {
-        const RowDense<Scalar> others = rows - own_[network].middleRows(first, count);
-        add_transposed_product<Scalar>(left, others, out);
+        buffer = rows - own_[network].middleRows(first, count);
+        add_transposed_product<Scalar>(left, buffer, out);
     } else {
         add_transposed_product<Scalar>(left, rows, out);
     }
@@ -235,6 +251,7 @@ double ResponseOnExamples<Scalar>::step(const Step<Scalar>& step, const Work& wo
     const Index n_units = step.wants_next ? networks_[step.next].n_units : 0, k = response_.cols();
     const NarrowFactor<Scalar> right(change);
     const bool is_new = follow(step.network);
+    const bool is_identity = networks_[step.network].n_units == k && change.isIdentity(Scalar(0));
     RowDense<Scalar>& own = own_[step.network];
     const ExampleParts parts = parts_of(networks_[step.next].n_units);
     std::vector<double> changes(static_cast<std::size_t>(parts.n_parts));  // their squares
@@ -245,14 +262,19 @@ double ResponseOnExamples<Scalar>::step(const Step<Scalar>& step, const Work& wo
             parts.for_each_block(part, stop, [&](Index begin) {
                 const Index count = std::min(n_rows_, response_.rows() - begin);
                 added.setZero(count, padded<Scalar>(k));
-                add_product<Scalar>(block(step.network, begin, count, buffer), right, added);
-                if (shift.size() != 0) added.leftCols(k).rowwise() -= shift;
-                squares += static_cast<double>(added.squaredNorm());
-                response_.middleRows(begin, count) += added.leftCols(k);
-                if (is_new) {
-                    own.middleRows(begin, count) = added.leftCols(k);
-                } else if (own.size() != 0) {
-                    own.middleRows(begin, count) += added.leftCols(k);
+                const Block left = block(step.network, begin, count, buffer);
+                if (is_identity) {
+                    added.leftCols(k) = left;
+                } else {
+                    add_product<Scalar>(left, right, added);
+                }
+                for (Index row = 0; row < count; ++row) {
+                    auto part = added.row(row).head(k);
+                    if (shift.size() != 0) part -= shift;
+                    squares += static_cast<double>(part.squaredNorm());
+                    response_.row(begin + row) += part;
+                    if (is_new) own.row(begin + row).setZero();
+                    if (own.size() != 0) own.row(begin + row) += part;
                 }
                 if (step.wants_next) add_against(step.next, begin, buffer, sum);
             });
@@ -262,9 +284,8 @@ double ResponseOnExamples<Scalar>::step(const Step<Scalar>& step, const Work& wo
         step.next_product = product;
         leave_out(step.next, step.next_weights, step.next_product, n_threads, stop);
     }
-    const double result = gain(step, change, std::accumulate(changes.begin(), changes.end(), 0.0));
-    norm_ += result;
-    return result;
+    norm_.reset();
+    return gain(step, change, std::accumulate(changes.begin(), changes.end(), 0.0));
 }
 
 template class ResponseOnExamples<float>;

@@ -24,15 +24,17 @@ inline Eigen::MatrixXd orthonormal(const Eigen::MatrixXd& w, const StopToken& st
     return polar_factor(w, Eigen::MatrixXd::Identity(w.rows(), w.cols()), stop);
 }
 
+/// With `roughly`, sweeps are to follow.
 template <class Scalar>
-void begin(Sweeps<Scalar>& sweeps, const ResponseStarts& start, const StopToken& stop) {
+void begin(Sweeps<Scalar>& sweeps, const ResponseStarts& start, bool roughly,
+           const StopToken& stop) {
     WeightsOf<Scalar> weights = converted<Scalar>(start.weights);
     switch (start.kind) {
         case ResponseStart::kGiven:
             return sweeps.start_at(weights);
         case ResponseStart::kSequential:
             weights.front() = orthonormal(start.weights.front(), stop).template cast<Scalar>();
-            return sweeps.start_in_sequence(weights);
+            return sweeps.start_in_sequence(weights, roughly);
         case ResponseStart::kSpectral:
             return sweeps.start_spectrally(weights);
     }
@@ -41,16 +43,16 @@ void begin(Sweeps<Scalar>& sweeps, const ResponseStarts& start, const StopToken&
 /// Begins at the start that is lowest after a few sweeps, and returns which one that is.
 template <class Scalar>
 std::size_t begin_at_best(Sweeps<Scalar>& sweeps, const std::vector<ResponseStarts>& starts,
-                          const StopToken& stop) {
+                          bool roughly, const StopToken& stop) {
     if (starts.size() == 1) {
-        begin(sweeps, starts.front(), stop);
+        begin(sweeps, starts.front(), roughly, stop);
         return 0;
     }
     std::size_t best = 0;
     double highest = -1.0;
     WeightsOf<Scalar> weights;
     for (std::size_t i = 0; i < starts.size(); ++i) {
-        begin(sweeps, starts[i], stop);
+        begin(sweeps, starts[i], true, stop);
         for (int sweep = 0; sweep < kTrialSweeps; ++sweep) sweeps.sweep();
         if (sweeps.norm() <= highest) continue;
         best = i;

@@ -89,7 +89,7 @@ double Sweeps<Scalar>::least_step() const {
 }
 
 template <class Scalar>
-void Sweeps<Scalar>::start_in_sequence(const WeightsOf<Scalar>& anchors) {
+void Sweeps<Scalar>::start_in_sequence(const WeightsOf<Scalar>& anchors, bool roughly) {
     Dense<Scalar> first = anchors.front();
     const int n_rounds =
         first.rows() == k_ ? 0 : kLeadingRounds<Scalar>;  // no directions to choose from
@@ -105,9 +105,13 @@ void Sweeps<Scalar>::start_in_sequence(const WeightsOf<Scalar>& anchors) {
     for (const Index width : widths_) weights_.push_back(Dense<Scalar>::Zero(width, k_));
     product_.setZero(widths_.front(), k_);
     for (std::size_t i = 0; i < widths_.size(); ++i) {
+        const bool is_rough = roughly && i != 0 && widths_[i] == k_;
         step(i, [&](const Dense<Scalar>&, int n_threads) {
-            weights_[i] = i == 0 ? first : polar_[i](product_, anchors[i], n_threads, stop_);
+            weights_[i] = i == 0     ? first
+                          : is_rough ? polar_[i].rough(product_, anchors[i], n_threads, stop_)
+                                     : polar_[i](product_, anchors[i], n_threads, stop_);
         });
+        is_rough_ = is_rough_ || is_rough;
     }
 }
 
@@ -169,6 +173,8 @@ void Sweeps<Scalar>::sweep() {
     for (std::size_t i = 0; i < widths_.size(); ++i) {
         step(i, [&](const Dense<Scalar>& before, int n_threads) { align(i, before, n_threads); });
     }
+    if (is_rough_) norm_ = sum_.norm(n_threads_, stop_);  // steps take it that weights stay square
+    is_rough_ = false;
     if (!is_first && n_refused_ == 0) reach_ = std::min(reach_ * kReachGrowth, kLongestReach);
 }
 

@@ -32,8 +32,9 @@ class Sweeps {
     /// Begins at these weights with the push of other sweeps.
     void continue_from(const WeightsOf<Scalar>& weights, const Push& push);
     /// Begins with each network aligned to the sum of those before it, the first one to its own
-    /// leading directions. Directions without data follow the anchors.
-    void start_in_sequence(const WeightsOf<Scalar>& anchors);
+    /// leading directions. Directions without data follow the anchors. With `roughly`, weights of
+    /// square networks are not quite orthonormal until the next sweep.
+    void start_in_sequence(const WeightsOf<Scalar>& anchors, bool roughly);
     /// Begins with the leading directions of all networks together, by subspace iteration from the
     /// anchors, each network's part of them made orthonormal.
     void start_spectrally(const WeightsOf<Scalar>& anchors);
@@ -68,6 +69,7 @@ class Sweeps {
     double squared_step_ = 0.0;
     double reach_;
     int n_refused_ = 0;
+    bool is_rough_ = false;  // some weights are
 };
 
 extern template class Sweeps<float>;

@@ -69,7 +69,7 @@ bool end_in_double(const ResponseProblem& problem, const std::vector<ResponseSta
         sweeps.continue_from(fit.weights, single->push);
         settle(progress.history, problem.objective(sweeps.norm()), single->is_counted);
     } else {
-        fit.start = begin_at_best(sweeps, starts, problem.stop);
+        fit.start = begin_at_best(sweeps, starts, false, problem.stop);
         fit.on_examples = stage.on_examples();
         progress.history.push_back(std::max(problem.objective(sweeps.norm()), 0.0));
     }
@@ -89,7 +89,7 @@ bool fit_by_alternation(const ResponseProblem& problem, const SharedResponseOpti
     if (start.kind != ResponseStart::kGiven) {
         Sweeps<double> sweeps(stage.sum(), problem.widths, problem.k, options.n_threads,
                               problem.stop);
-        begin(sweeps, start, problem.stop);
+        begin(sweeps, start, false, problem.stop);
         fit.weights = sweeps.weights();
     }
     alternate(stage.sum(), options, problem.total, problem.stop, fit);

@@ -27,10 +27,11 @@ constexpr double kWorthDrawnSweep = 0.12;
 constexpr double kFirstGain = 10.0;  // of the first sweep, over that of the second
 constexpr int kWideningSteps = 2;
 constexpr double kOnceIsEnough = 1e-4;  // distance from orthonormal weights
+constexpr double kTiny = 7e-6;          // and from which what its square adds does not count
 
 /// Weights in double, orthonormal to its rounding: W (I - E / 2 + 3 E^2 / 8) with W^T W = I + E,
-/// which leaves about E^3. E is of the size of single precision, so that this is enough for E^2
-/// and, where it is small, for the whole correction.
+/// which leaves about E^3. E is of the size of single precision, so that this is enough for E^2,
+/// where that counts, and, where it is small, for the whole correction.
 Weights widened(const WeightsOf<float>& weights, int n_threads, const StopToken& stop) {
     Weights result(weights.size());
     parallel_for_each(weights.size(), n_threads, stop, [&](std::size_t i) {
@@ -40,15 +41,13 @@ Weights widened(const WeightsOf<float>& weights, int n_threads, const StopToken&
         for (int step = 0; step < kWideningSteps; ++step) {
             MatrixXd rest = -MatrixXd::Identity(k, k);
             rest.selfadjointView<Eigen::Lower>().rankUpdate(w.transpose());
-            rest.triangularView<Eigen::StrictlyUpper>() = rest.transpose();
             const double size = rest.norm();
-            Eigen::MatrixXf narrow = rest.cast<float>();
-            narrow = 0.375f * (narrow * narrow) - 0.5f * narrow;
-            if (size < kOnceIsEnough) {
-                w += (weights[i] * narrow).template cast<double>();
-                break;
-            }
-            w += w * narrow.cast<double>();
+            const Eigen::MatrixXf narrow = rest.cast<float>();
+            const auto symmetric = narrow.selfadjointView<Eigen::Lower>();
+            Eigen::MatrixXf change = -0.5f * weights[i] * symmetric;
+            if (size > kTiny) change -= 0.75f * change * symmetric;
+            w += change.cast<double>();
+            if (size < kOnceIsEnough) break;
         }
     });
     return result;
@@ -84,7 +83,7 @@ WeightsOf<float> weights_of_drawn(const ResponseProblem& problem, const SingleCo
                                   const std::vector<ResponseStarts>& starts, std::size_t& best) {
     ResponseStage<float> stage(problem, drawn.networks, 1.0);
     Sweeps<float> sweeps(stage.sum(), problem.widths, problem.k, problem.n_threads, problem.stop);
-    best = begin_at_best(sweeps, starts, problem.stop);
+    best = begin_at_best(sweeps, starts, false, problem.stop);
     const double factor = drawn.factor * drawn.factor;
     const double worth = kWorthDrawnSweep * static_cast<double>(problem.k) /
                          static_cast<double>(drawn.networks.n_examples());
@@ -132,7 +131,7 @@ SingleEnd fit_in_single(const ResponseProblem& problem, const SingleCopies& copi
     ResponseStage<float> stage(problem, copies.networks, factor);
     Sweeps<float> sweeps(stage.sum(), problem.widths, problem.k, problem.n_threads, problem.stop);
     fit.on_examples = stage.on_examples();
-    fit.start = begin_at_best(sweeps, starts, problem.stop);
+    fit.start = begin_at_best(sweeps, starts, progress.options.max_iter > 0, problem.stop);
     progress.history.push_back(problem.objective(sweeps.norm() / (factor * factor)));
     return end_in_single(sweeps, factor, progress, fit);
 }

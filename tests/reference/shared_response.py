@@ -128,6 +128,36 @@ def in_sequence(networks: Sequence[Matrix], first: Matrix) -> list[Matrix]:
     return weights
 
 
+def rough_in_sequence(networks: Sequence[Matrix], first: Matrix) -> list[Matrix]:
+    """The same where square networks begin at the rough factors of their products; `first` is square."""
+    weights = [first]
+    response = networks[0] @ first
+    for x in networks[1:]:
+        product = x.T @ response
+        is_square = x.shape[1] == first.shape[1]
+        weights.append(rough_factor(product) if is_square else procrustes(product))
+        response = response + x @ weights[-1]
+    return weights
+
+
+def rough_factor(a: Matrix) -> Matrix:
+    """Halley's steps for singular values of at least 1e-4 of a bound of the norm."""
+    u, values, vt = np.linalg.svd(a)
+    sums = np.abs(a).sum(axis=0).max() * np.abs(a).sum(axis=1).max()
+    values = values / min(np.sqrt(sums), np.linalg.norm(a))
+    least = 1e-4
+    while least < 0.995:
+        d = (4.0 * (1.0 - least**2) / least**4) ** (1.0 / 3.0)
+        root = np.sqrt(1.0 + d)
+        c1 = root + 0.5 * np.sqrt(8.0 - 4.0 * d + 8.0 * (2.0 - least**2) / (least**2 * root))
+        c2 = (c1 - 1.0) ** 2 / 4.0
+        c3 = c1 + c2 - 1.0
+        values = values * (c1 + c2 * values**2) / (1.0 + c3 * values**2)
+        least = least * (c1 + c2 * least**2) / (1.0 + c3 * least**2)
+    result: Matrix = (u * values) @ vt
+    return result
+
+
 def rounds(
     networks: Sequence[Matrix], weights: Sequence[Matrix], centres: Sequence[Matrix]
 ) -> list[Matrix]:
