@@ -57,15 +57,15 @@ def test_examples_in_the_order_of_their_classes_mislead_no_start(level: str) -> 
 
 
 @pytest.mark.parametrize(("n_networks", "n_examples"), [(4, 600), (4, 1300), (4, 2100), (11, 2100)])
-@pytest.mark.parametrize(("k", "offset"), [(1, 0.0), (5, 3.0)])
+@pytest.mark.parametrize(("k", "offset", "noise"), [(1, 0.0, 1.0), (5, 3.0, 1.0), (5, 0.0, 8.0)])
 def test_a_start_from_some_examples_is_that_of_the_twin(
-    level: str, k: int, offset: float, n_networks: int, n_examples: int
+    level: str, k: int, offset: float, noise: float, n_networks: int, n_examples: int
 ) -> None:
     rng = np.random.default_rng(k)
     shared = rng.standard_normal((n_examples, k)) * 3.0 / np.arange(1, k + 1)
     widths = (WIDTHS[0],) * n_networks
     networks = [
-        shared @ rng.standard_normal((k, n)) + rng.standard_normal((n_examples, n)) + offset
+        shared @ rng.standard_normal((k, n)) + noise * rng.standard_normal((n_examples, n)) + offset
         for n in widths
     ]
     starts = [sequential(widths, k)]
@@ -75,10 +75,10 @@ def test_a_start_from_some_examples_is_that_of_the_twin(
         fit = kernel(networks, starts, single=True, max_iter=max_iter, n_threads=2)
         assert fit[4]
         expected = reference.objective(data, theirs, reference.shared_response(data, theirs))
-        assert fit[2][0] == pytest.approx(expected, rel=1e-5)
+        assert fit[2][0] == pytest.approx(expected, rel=1e-5 if max_iter else 1e-7)
         if max_iter == 0:
             for ours, literal in zip(fit[0], theirs):
-                np.testing.assert_allclose(ours, literal, atol=2e-3)
+                np.testing.assert_allclose(ours, literal, atol=1e-4)
 
 
 @pytest.mark.parametrize("center", [True, False])

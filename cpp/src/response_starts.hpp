@@ -24,19 +24,25 @@ inline Eigen::MatrixXd orthonormal(const Eigen::MatrixXd& w, const StopToken& st
     return polar_factor(w, Eigen::MatrixXd::Identity(w.rows(), w.cols()), stop);
 }
 
+/// Where a sequence begins, and directions for what the data leave undetermined.
+template <class Scalar>
+WeightsOf<Scalar> anchors_of(const ResponseStarts& start, const StopToken& stop) {
+    WeightsOf<Scalar> weights = converted<Scalar>(start.weights);
+    weights.front() = orthonormal(start.weights.front(), stop).template cast<Scalar>();
+    return weights;
+}
+
 /// With `roughly`, sweeps are to follow.
 template <class Scalar>
 void begin(Sweeps<Scalar>& sweeps, const ResponseStarts& start, bool roughly,
            const StopToken& stop) {
-    WeightsOf<Scalar> weights = converted<Scalar>(start.weights);
     switch (start.kind) {
         case ResponseStart::kGiven:
-            return sweeps.start_at(weights);
+            return sweeps.start_at(converted<Scalar>(start.weights));
         case ResponseStart::kSequential:
-            weights.front() = orthonormal(start.weights.front(), stop).template cast<Scalar>();
-            return sweeps.start_in_sequence(weights, roughly);
+            return sweeps.start_in_sequence(anchors_of<Scalar>(start, stop), roughly);
         case ResponseStart::kSpectral:
-            return sweeps.start_spectrally(weights);
+            return sweeps.start_spectrally(converted<Scalar>(start.weights));
     }
 }
 

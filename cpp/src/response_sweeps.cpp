@@ -2,6 +2,7 @@
 
 #include <Eigen/Cholesky>
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "parallel.hpp"
@@ -90,6 +91,43 @@ double Sweeps<Scalar>::least_step() const {
 
 template <class Scalar>
 void Sweeps<Scalar>::start_in_sequence(const WeightsOf<Scalar>& anchors, bool roughly) {
+    begin_sequence(anchors, widths_.size(), roughly);
+}
+
+template <class Scalar>
+double Sweeps<Scalar>::start_in_halves(const WeightsOf<Scalar>& anchors) {
+    const std::size_t n_first = widths_.size() / 2 + 1;
+    begin_sequence(anchors, n_first, false);
+    align_at_once(n_first, anchors);
+    for (std::size_t i = n_first; i < widths_.size(); ++i) {
+        sum_.add(i, weights_[i], n_threads_, stop_);
+    }
+    norm_ = sum_.norm(n_threads_, stop_);
+    const WeightsOf<Scalar> before = weights_;
+    return align_at_once(0, before);
+}
+
+/// Takes networks from `first` on to the polar factors of their products with R, which stays.
+/// Returns what that adds to |R|^2 if nothing is of second order.
+template <class Scalar>
+double Sweeps<Scalar>::align_at_once(std::size_t first, const WeightsOf<Scalar>& anchors) {
+    std::vector<double> rises(widths_.size() - first);
+    parallel_for_each(rises.size(), n_threads_, stop_, [&](std::size_t task) {
+        const std::size_t i = first + task;
+        Dense<Scalar> product;
+        sum_.against(i, product, stop_);
+        Dense<Scalar> weights = polar_[i](product, anchors[i], 1, stop_);
+        rises[task] = 2.0 * inner<Scalar>(weights - weights_[i], product);
+        weights_[i].swap(weights);
+    });
+    product_.resize(0, 0);
+    return std::accumulate(rises.begin(), rises.end(), 0.0);
+}
+
+/// Aligns the first networks one after the other.
+template <class Scalar>
+void Sweeps<Scalar>::begin_sequence(const WeightsOf<Scalar>& anchors, std::size_t n_networks,
+                                    bool roughly) {
     Dense<Scalar> first = anchors.front();
     const int n_rounds =
         first.rows() == k_ ? 0 : kLeadingRounds<Scalar>;  // no directions to choose from
@@ -104,9 +142,9 @@ void Sweeps<Scalar>::start_in_sequence(const WeightsOf<Scalar>& anchors, bool ro
     weights_.clear();
     for (const Index width : widths_) weights_.push_back(Dense<Scalar>::Zero(width, k_));
     product_.setZero(widths_.front(), k_);
-    for (std::size_t i = 0; i < widths_.size(); ++i) {
+    for (std::size_t i = 0; i < n_networks; ++i) {
         const bool is_rough = roughly && i != 0 && widths_[i] == k_;
-        step(i, [&](const Dense<Scalar>&, int n_threads) {
+        step(i, i + 1 < n_networks, [&](const Dense<Scalar>&, int n_threads) {
             weights_[i] = i == 0     ? first
                           : is_rough ? polar_[i].rough(product_, anchors[i], n_threads, stop_)
                                      : polar_[i](product_, anchors[i], n_threads, stop_);
@@ -131,15 +169,15 @@ void Sweeps<Scalar>::start_spectrally(const WeightsOf<Scalar>& anchors) {
 }
 
 /// Calls work(weights before, threads), which sets the network's weights, and goes on to the next
-/// network; where that is the first one again, there may be none.
+/// network, or to the first one again.
 template <class Scalar>
 template <class Align>
-void Sweeps<Scalar>::step(std::size_t network, const Align& work) {
+void Sweeps<Scalar>::step(std::size_t network, bool wants_next, const Align& work) {
     const std::size_t next = (network + 1) % widths_.size();
     const Dense<Scalar> before = weights_[network];
     Dense<Scalar> next_product;
     norm_ += sum_.step(
-        {network, product_, before, weights_[network], next, weights_[next], next != 0,
+        {network, product_, before, weights_[network], next, weights_[next], wants_next,
          next_product},
         [&](int n_threads) { work(before, n_threads); }, n_threads_, stop_);
     squared_step_ += static_cast<double>((weights_[network] - before).squaredNorm());
@@ -171,7 +209,8 @@ void Sweeps<Scalar>::sweep() {
     squared_step_ = 0.0;
     if (product_.size() == 0) sum_.product(0, weights_.front(), product_, n_threads_, stop_);
     for (std::size_t i = 0; i < widths_.size(); ++i) {
-        step(i, [&](const Dense<Scalar>& before, int n_threads) { align(i, before, n_threads); });
+        step(i, i + 1 < widths_.size(),
+             [&](const Dense<Scalar>& before, int n_threads) { align(i, before, n_threads); });
     }
     if (is_rough_) norm_ = sum_.norm(n_threads_, stop_);  // steps take it that weights stay square
     is_rough_ = false;

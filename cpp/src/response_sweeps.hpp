@@ -35,6 +35,10 @@ class Sweeps {
     /// leading directions. Directions without data follow the anchors. With `roughly`, weights of
     /// square networks are not quite orthonormal until the next sweep.
     void start_in_sequence(const WeightsOf<Scalar>& anchors, bool roughly);
+    /// The same for one network more than half of them, then for the others at once, then for all
+    /// at once; the networks must be wider than k. norm() is that before the last turn, of which
+    /// this returns a lower bound of what it adds; before a sweep, start_at these weights.
+    double start_in_halves(const WeightsOf<Scalar>& anchors);
     /// Begins with the leading directions of all networks together, by subspace iteration from the
     /// anchors, each network's part of them made orthonormal.
     void start_spectrally(const WeightsOf<Scalar>& anchors);
@@ -52,7 +56,9 @@ class Sweeps {
 
  private:
     template <class Align>
-    void step(std::size_t network, const Align& work);
+    void step(std::size_t network, bool wants_next, const Align& work);
+    void begin_sequence(const WeightsOf<Scalar>& anchors, std::size_t n_networks, bool roughly);
+    double align_at_once(std::size_t first, const WeightsOf<Scalar>& anchors);
     void align(std::size_t network, const Dense<Scalar>& before, int n_threads);
 
     ResponseSum<Scalar>& sum_;

@@ -24,7 +24,7 @@ constexpr int kMostDrawnSweeps = 20;
 /// Share of the objective that a sweep on drawn examples should gain, over k and times their
 /// number: less than that is lost to what is peculiar to them.
 constexpr double kWorthDrawnSweep = 0.12;
-constexpr double kFirstGain = 10.0;  // of the first sweep, over that of the second
+constexpr double kFirstGain = 10.0;  // of a first turn of all, over that of the next one
 constexpr int kWideningSteps = 2;
 constexpr double kOnceIsEnough = 1e-4;  // distance from orthonormal weights
 constexpr double kTiny = 7e-6;          // and from which what its square adds does not count
@@ -78,21 +78,33 @@ void run_in_single(Sweeps<float>& sweeps, double scale, Progress& progress) {
     }
 }
 
-/// Sweeps on some of the examples, from the best start; sets its number.
+/// Aligned on some of the examples from the best start, of which this sets the number, and swept
+/// while that is worth it. A sequence begins quickly, and may end there.
 WeightsOf<float> weights_of_drawn(const ResponseProblem& problem, const SingleCopies& drawn,
                                   const std::vector<ResponseStarts>& starts, std::size_t& best) {
     ResponseStage<float> stage(problem, drawn.networks, 1.0);
     Sweeps<float> sweeps(stage.sum(), problem.widths, problem.k, problem.n_threads, problem.stop);
-    best = begin_at_best(sweeps, starts, false, problem.stop);
     const double factor = drawn.factor * drawn.factor;
     const double worth = kWorthDrawnSweep * static_cast<double>(problem.k) /
                          static_cast<double>(drawn.networks.n_examples());
+    double divisor = kFirstGain;
+    if (starts.size() == 1 && starts.front().kind == ResponseStart::kSequential) {
+        best = 0;
+        const double rise = sweeps.start_in_halves(anchors_of<float>(starts.front(), problem.stop));
+        const double next_gain =
+            rise / factor / static_cast<double>(drawn.networks.size()) / divisor;
+        if (next_gain < worth * problem.objective(sweeps.norm() / factor)) return sweeps.weights();
+        sweeps.start_at(WeightsOf<float>(sweeps.weights()));
+        divisor = 1.0;
+    } else {
+        best = begin_at_best(sweeps, starts, false, problem.stop);
+    }
     double objective = problem.objective(sweeps.norm() / factor);
     for (int sweep = 0; sweep < kMostDrawnSweeps; ++sweep) {
         sweeps.sweep();
         const double before = std::exchange(objective, problem.objective(sweeps.norm() / factor));
-        const double next_gain = (before - objective) / (sweep == 0 ? kFirstGain : 1.0);
-        if (next_gain < worth * objective) break;
+        if ((before - objective) / divisor < worth * objective) break;
+        divisor = 1.0;
     }
     return sweeps.weights();
 }

@@ -107,25 +107,32 @@ def start_from_some(networks: Sequence[Matrix], first: Matrix) -> list[Matrix]:
         state = (1664525 * state + 1013904223) % 2**32
         rows.append(4 * group + (state >> 16) % 4)
     drawn = [x[rows] - x[rows].mean(axis=0) for x in networks]
-    weights = in_sequence(drawn, first)
-    values = [objective(drawn, weights, shared_response(drawn, weights))]
-    for n_sweeps in range(1, 21):
-        swept, values = sweeps(drawn, weights, n_sweeps, reach=0.7)
-        expected = (values[-2] - values[-1]) / (10.0 if n_sweeps == 1 else 1.0)
-        if expected < 0.12 * k / len(rows) * values[-1]:
-            break
+    begun = in_halves(drawn, first)
+    shared = shared_response(drawn, begun)
+    products = [len(drawn) * x.T @ shared for x in drawn]
+    weights = [procrustes(p) for p in products]
+    rise = 2.0 * sum(np.sum((w - b) * p) for w, b, p in zip(weights, begun, products))
+    worth = 0.12 * k / len(rows)
+    swept = weights
+    if rise / len(drawn) / 10.0 >= worth * objective(drawn, begun, shared):
+        for n_sweeps in range(1, 21):
+            swept, values = sweeps(drawn, weights, n_sweeps, reach=0.7)
+            if values[-2] - values[-1] < worth * values[-1]:
+                break
     return rounds(networks, swept, [x[rows].mean(axis=0) for x in networks])
 
 
-def in_sequence(networks: Sequence[Matrix], first: Matrix) -> list[Matrix]:
-    """The first network near its leading directions, each other one aligned to those before it."""
+def in_halves(networks: Sequence[Matrix], first: Matrix) -> list[Matrix]:
+    """The first network near its leading directions, those of the first half and one more aligned to
+    all before them, the others to these."""
     x = networks[0]
     weights = [procrustes(x.T @ (x @ procrustes(first)))]
     response = x @ weights[0]
-    for x in networks[1:]:
+    n_first = len(networks) // 2 + 1
+    for x in networks[1:n_first]:
         weights.append(procrustes(x.T @ response))
         response = response + x @ weights[-1]
-    return weights
+    return weights + [procrustes(x.T @ response) for x in networks[n_first:]]
 
 
 def rough_in_sequence(networks: Sequence[Matrix], first: Matrix) -> list[Matrix]:

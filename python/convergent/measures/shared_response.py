@@ -85,7 +85,7 @@ class SharedResponseModel(Estimator):
     objective_history_ : array of float64, shape (n_iter_ + 1,)
         The start's objective, then one an iteration; never rises, but for rounding. The weights of
         a start of large networks with n_features units are only roughly orthonormal, and its value
-        is the total sum of squares less that of N shared responses.
+        is the total sum of squares less N times that of its shared response.
     noise_variances_ : array of float64, shape (n_networks,)
         Of the probabilistic algorithm alone, for the networks of the fit; at least 1e-10 of the
         largest mean square, which noiseless activations reach.
