@@ -52,7 +52,6 @@ ResponseOnExamples<Scalar>::ResponseOnExamples(const Copies<Scalar>& copies, Sca
 template <class Scalar>
 void ResponseOnExamples<Scalar>::clear() {
     response_.setZero();
-    norm_ = 0.0;
     forget_own(true);
 }
 
@@ -85,7 +84,6 @@ void ResponseOnExamples<Scalar>::add_some(std::size_t first, const Dense<Scalar>
     }
     const ExampleParts parts(response_.rows(), n_rows_, 0);
     const Index piece = response_.cols() >= kWide ? n_rows_ : kPieceExamples;
-    std::vector<double> norms(static_cast<std::size_t>(parts.n_blocks));
     parallel_for(parts.n_parts, n_threads, stop, [&](Index part) {
         RowDense<Scalar> buffer, sum;
         parts.for_each_block(part, stop, [&](Index begin) {
@@ -101,11 +99,8 @@ void ResponseOnExamples<Scalar>::add_some(std::size_t first, const Dense<Scalar>
                 if (shifts[i].size() != 0) sum.leftCols(rows.cols()).rowwise() -= shifts[i];
             }
             rows = sum.leftCols(rows.cols());
-            norms[static_cast<std::size_t>(begin / n_rows_)] =
-                static_cast<double>(rows.squaredNorm());
         });
     });
-    norm_ = std::accumulate(norms.begin(), norms.end(), 0.0);
     forget_own(false);
 }
 
@@ -172,13 +167,12 @@ void ResponseOnExamples<Scalar>::forget_own(bool are_followed) {
 
 template <class Scalar>
 double ResponseOnExamples<Scalar>::norm(int n_threads, const StopToken& stop) const {
-    if (norm_) return *norm_;
     const ExampleParts parts(response_.rows(), n_rows_, 0);
-    std::vector<double> norms(static_cast<std::size_t>(parts.n_parts));
+    std::vector<double> norms(static_cast<std::size_t>(parts.n_blocks));
     parallel_for(parts.n_parts, n_threads, stop, [&](Index part) {
         parts.for_each_block(part, stop, [&](Index begin) {
             const Index count = std::min(n_rows_, response_.rows() - begin);
-            norms[static_cast<std::size_t>(part)] +=
+            norms[static_cast<std::size_t>(begin / n_rows_)] =
                 static_cast<double>(response_.middleRows(begin, count).squaredNorm());
         });
     });
@@ -284,7 +278,6 @@ double ResponseOnExamples<Scalar>::step(const Step<Scalar>& step, const Work& wo
         step.next_product = product;
         leave_out(step.next, step.next_weights, step.next_product, n_threads, stop);
     }
-    norm_.reset();
     return gain(step, change, std::accumulate(changes.begin(), changes.end(), 0.0));
 }
 

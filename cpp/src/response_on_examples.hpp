@@ -1,7 +1,6 @@
 #pragma once
 
 #include <Eigen/Core>
-#include <optional>
 #include <vector>
 
 #include "convergent/network_view.hpp"
@@ -71,7 +70,6 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
     std::vector<RowDense<Scalar>> own_;   // X_i W_i, where they are kept
     bool are_followed_ = false;           // whether all weights have come in steps since R was 0
     std::vector<Dense<Scalar>> partial_;  // of a product, one for each part of the examples
-    std::optional<double> norm_;          // |R|^2; nothing after steps
     Eigen::Index n_rows_;                 // of a block of examples
 };
 
