@@ -18,6 +18,7 @@ Matrix = NDArray[np.float64]
 # So many units for one shared direction that the examples are read in every sweep, and so many
 # examples that a start is found from some of them.
 WIDTHS, N_EXAMPLES, K = (60, 60, 60, 60), 600, 1
+SINGLE = 2.0**-22  # of sums in single precision
 
 
 def sequential(widths: tuple[int, ...], k: int) -> tuple[str, list[Matrix]]:
@@ -91,7 +92,7 @@ def test_iterations_that_follow_such_a_start(level: str, center: bool) -> None:
         for n in (0, 1, 2)
     ]
     data = [x - x.mean(axis=0) if center else x for x in networks]
-    weights, history = reference.sweeps(networks, fits[0][0], 2, center=center, reach=0.7)
+    weights, history = reference.sweeps(networks, fits[0][0], 2, center=center, rounding=SINGLE)
     np.testing.assert_allclose(fits[2][2], history, rtol=1e-6)
     for ours, theirs in zip(fits[2][0], weights):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
@@ -152,7 +153,7 @@ def from_a_rough_start(
     assert np.diff(fit[2]).max() <= 0.0
     data = [x - x.mean(axis=0) for x in networks]
     begun = reference.rough_in_sequence(data, np.eye(width))
-    theirs, history = reference.sweeps(networks, begun, 3, reach=0.7)
+    theirs, history = reference.sweeps(networks, begun, 3, rounding=SINGLE)
     total = float(sum(np.sum(x**2) for x in data))
     history[0] = total - len(data) * float(np.sum(reference.shared_response(data, begun) ** 2))
     return fit, theirs, history, total
@@ -183,7 +184,7 @@ def test_any_width(level: str, width: int, k: int) -> None:
     given = orthonormal(7, (width,) * 16, k)
     single = kernel(networks, [("given", given)], single=True, max_iter=2)
     np.testing.assert_allclose(
-        single[2], reference.sweeps(networks, given, 2, reach=0.7)[1], rtol=1e-5
+        single[2], reference.sweeps(networks, given, 2, rounding=SINGLE)[1], rtol=1e-5
     )
 
 
@@ -198,7 +199,7 @@ def test_any_number_of_features(level: str, k: int) -> None:
     assert plain[4]
     np.testing.assert_allclose(plain[1], shared, atol=1e-9)
     np.testing.assert_allclose(plain[2], history, rtol=1e-10)
-    their_history = reference.sweeps(networks, start, 2, reach=0.7)[1]
+    their_history = reference.sweeps(networks, start, 2, rounding=SINGLE)[1]
     single = kernel(networks, [("given", start)], single=True, max_iter=2)
     assert single[4]
     np.testing.assert_allclose(single[2], their_history, rtol=1e-5)

@@ -13,12 +13,14 @@ namespace {
 using Eigen::Index;
 using Eigen::MatrixXd;
 
-constexpr double kShortestReach = 0.2, kLongestReach = 2.0;
-constexpr double kReachGrowth = 1.1, kReachFall = 0.7;
-/// Single precision is to be quick: it begins with longer pushes, and with fewer subspace
-/// iterations for the first network of a sequence.
-template <class Scalar>
-constexpr double kFirstReach = sizeof(Scalar) < sizeof(double) ? 0.7 : 0.4;
+constexpr double kShortestReach = 0.2, kLongestReach = 0.9;
+constexpr double kReachGrowth = 1.3, kReachFall = 0.7;
+constexpr double kSecondReach = 0.55;  // of the second push in a row, over that of the first
+/// A second push follows where the first one made the squared step longer than this times that
+/// before it. A change that shrinks by rho a sweep makes it (1 + reach)^2 rho^2 times as long.
+constexpr double kSlow = 1.5;
+/// Single precision is to be quick: it begins with fewer subspace iterations for the first network
+/// of a sequence.
 template <class Scalar>
 constexpr int kLeadingRounds = sizeof(Scalar) < sizeof(double) ? 1 : 3;
 constexpr int kSpectralRounds = 4;  // and for all networks together
@@ -54,7 +56,7 @@ Sweeps<Scalar>::Sweeps(ResponseSum<Scalar>& sum, std::vector<Index> widths, Inde
       stop_(stop),
       previous_(widths_.size()),
       polar_(widths_.size()),
-      reach_(kFirstReach<Scalar>) {}
+      reach_(kLongestReach) {}
 
 template <class Scalar>
 void Sweeps<Scalar>::start_at(const WeightsOf<Scalar>& weights) {
@@ -63,6 +65,7 @@ void Sweeps<Scalar>::start_at(const WeightsOf<Scalar>& weights) {
     norm_ = sum_.norm(n_threads_, stop_);
     product_.resize(0, 0);
     previous_.assign(previous_.size(), {});
+    n_pushes_ = 0;
 }
 
 template <class Scalar>
@@ -77,6 +80,7 @@ void Sweeps<Scalar>::continue_from(const WeightsOf<Scalar>& weights, const Push&
 template <class Scalar>
 Push Sweeps<Scalar>::push(double factor) const {
     Push push{Weights(previous_.size()), reach_};
+    if (n_pushes_ != 0) return push;
     for (std::size_t i = 0; i < previous_.size(); ++i) {
         push.previous[i] = previous_[i].template cast<double>() / (factor * factor);
     }
@@ -189,24 +193,46 @@ void Sweeps<Scalar>::align(std::size_t network, const Dense<Scalar>& before, int
     Dense<Scalar>& weights = weights_[network];
     Dense<Scalar>& previous = previous_[network];
     bool is_accepted = false;
-    if (previous.size() != 0) {
-        previous = product_ + static_cast<Scalar>(reach_) * (product_ - previous);
+    if (n_pushes_ != 0) {
+        const double reach = n_pushes_ == 1 ? reach_ : kSecondReach * reach_;
+        previous = product_ + static_cast<Scalar>(reach) * (product_ - previous);
         weights = polar_[network](previous, before, n_threads, stop_);
-        is_accepted = inner<Scalar>(weights - before, product_) >= 0.0;
-        if (!is_accepted) {
-            ++n_refused_;
-            reach_ = std::max(kReachFall * reach_, kShortestReach);
-        }
+        const double rounding =
+            2.0 * Eigen::NumTraits<Scalar>::epsilon() * inner<Scalar>(before, product_);
+        const double least = n_pushes_ == 1 ? -rounding : rounding;
+        is_accepted = inner<Scalar>(weights - before, product_) >= least;
+        if (!is_accepted) ++n_refused_;
     }
     if (!is_accepted) weights = polar_[network](product_, before, n_threads, stop_);
     previous = product_;
 }
 
+/// How many sweeps in a row push, with the one to come. Every plain sweep is followed by a push:
+/// on a change that shrinks by rho a sweep the two act as rho (rho + reach (rho - 1)), which is
+/// small for all rho but those near one, and stays below one for all of them.
+template <class Scalar>
+int Sweeps<Scalar>::next_pushes() const {
+    if (previous_.front().size() == 0) return 0;
+    if (n_pushes_ == 0) return 1;
+    return n_pushes_ == 1 && squared_step_ > kSlow * step_before_ ? 2 : 0;
+}
+
+/// Takes a sweep whose pushes were mostly refused for a plain one.
+template <class Scalar>
+void Sweeps<Scalar>::judge_pushes() {
+    const bool is_refused = 2 * n_refused_ > widths_.size();
+    if (n_pushes_ == 1) {
+        reach_ = is_refused ? std::max(kReachFall * reach_, kShortestReach)
+                            : std::min(kReachGrowth * reach_, kLongestReach);
+    }
+    if (is_refused) n_pushes_ = 0;
+}
+
 template <class Scalar>
 void Sweeps<Scalar>::sweep() {
-    const bool is_first = previous_.front().size() == 0;
+    n_pushes_ = next_pushes();
     n_refused_ = 0;
-    squared_step_ = 0.0;
+    step_before_ = std::exchange(squared_step_, 0.0);
     if (product_.size() == 0) sum_.product(0, weights_.front(), product_, n_threads_, stop_);
     for (std::size_t i = 0; i < widths_.size(); ++i) {
         step(i, i + 1 < widths_.size(),
@@ -214,7 +240,7 @@ void Sweeps<Scalar>::sweep() {
     }
     if (is_rough_) norm_ = sum_.norm(n_threads_, stop_);  // steps take it that weights stay square
     is_rough_ = false;
-    if (!is_first && n_refused_ == 0) reach_ = std::min(reach_ * kReachGrowth, kLongestReach);
+    judge_pushes();
 }
 
 template class Sweeps<float>;

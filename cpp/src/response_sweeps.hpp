@@ -11,15 +11,16 @@ namespace convergent {
 
 /// How far sweeps go beyond the products of the one before.
 struct Push {
-    Weights previous;  ///< products of the sweep before; empty where there was none
+    Weights previous;  ///< products of the sweep before; empty where the next one is plain
     double reach = 0.0;
 };
 
 /// The shared response model network after network: each sweep takes every W_i in turn to the polar
-/// factor of X_i^T R, R = sum_j X_j W_j with the weights as they stand, pushed beyond by a part of
-/// what the product changed since the sweep before. |R|^2, which the model maximises, never falls:
-/// it is convex in W_i, and a push that does not rise along X_i^T R is taken back. Where W_i is
-/// square its own part of the product is left out, since |X_i W_i| does not depend on W_i.
+/// factor of X_i^T R, R = sum_j X_j W_j with the weights as they stand; every other sweep, or two
+/// of three, push the product beyond by a part of its change since the sweep before. |R|^2, which
+/// the model maximises, never falls but by rounding: it is convex in W_i, and a push that does not
+/// rise along X_i^T R is taken back. Where W_i is square its own part of the product is left out,
+/// since |X_i W_i| does not depend on W_i.
 template <class Scalar>
 class Sweeps {
  public:
@@ -60,6 +61,8 @@ class Sweeps {
     void begin_sequence(const WeightsOf<Scalar>& anchors, std::size_t n_networks, bool roughly);
     double align_at_once(std::size_t first, const WeightsOf<Scalar>& anchors);
     void align(std::size_t network, const Dense<Scalar>& before, int n_threads);
+    int next_pushes() const;
+    void judge_pushes();
 
     ResponseSum<Scalar>& sum_;
     std::vector<Eigen::Index> widths_;
@@ -72,10 +75,11 @@ class Sweeps {
     Dense<Scalar> product_;       // of the network whose turn it is; empty until it is needed
     std::vector<QuickPolar<Scalar>> polar_;
     double norm_ = 0.0;
-    double squared_step_ = 0.0;
-    double reach_;
-    int n_refused_ = 0;
-    bool is_rough_ = false;  // some weights are
+    double squared_step_ = 0.0, step_before_ = 0.0;  // of the last sweep, and of that before it
+    double reach_;                                   // of a push
+    int n_pushes_ = 0;                               // sweeps in a row that pushed, up to the last
+    std::size_t n_refused_ = 0;                      // pushes that the last sweep took back
+    bool is_rough_ = false;                          // some weights are
 };
 
 extern template class Sweeps<float>;

@@ -62,33 +62,49 @@ def sweeps(
     n_sweeps: int,
     *,
     center: bool = True,
-    reach: float = 0.4,
+    rounding: float = 2.0**-51,
 ) -> tuple[list[Matrix], list[float]]:
     """Network after network, with steps beyond the last product that are kept when they rise."""
     data = [np.asarray(x, dtype=np.float64) for x in networks]
     if center:
         data = [x - x.mean(axis=0) for x in data]
     weights = [np.asarray(w, dtype=np.float64) for w in start]
-    last: list[Matrix | None] = [None] * len(data)
+    last = [np.zeros_like(w) for w in weights]
     history = [objective(data, weights, shared_response(data, weights))]
+    reach, pushes, steps = 0.9, 0, [0.0, 0.0]
     for sweep in range(n_sweeps):
-        refused = 0
+        pushes = next_pushes(sweep, pushes, steps)
+        refused, step = 0, 0.0
         for i, x in enumerate(data):
             others = [j for j in range(len(data)) if j != i or x.shape[1] > weights[i].shape[1]]
             product = x.T @ np.sum([data[j] @ weights[j] for j in others], axis=0)
-            trial = None
-            before = last[i]
-            if before is not None:
-                trial = procrustes(product + reach * (product - before))
-                if np.sum((trial - weights[i]) * product) < 0.0:
-                    trial, refused = None, refused + 1
-                    reach = max(0.7 * reach, 0.2)
-            weights[i] = procrustes(product) if trial is None else trial
-            last[i] = product
-        if sweep > 0 and refused == 0:
-            reach = min(1.1 * reach, 2.0)
+            turned = procrustes(product)
+            if pushes > 0:
+                beyond = (reach if pushes == 1 else 0.55 * reach) * (product - last[i])
+                trial = procrustes(product + beyond)
+                least = (-1.0 if pushes == 1 else 1.0) * rounding * np.sum(weights[i] * product)
+                if np.sum((trial - weights[i]) * product) >= least:
+                    turned = trial
+                else:
+                    refused += 1
+            step += float(np.sum((turned - weights[i]) ** 2))
+            weights[i], last[i] = turned, product
+        steps = [steps[1], step]
+        is_plain = 2 * refused > len(data)
+        if pushes == 1:
+            reach = max(0.7 * reach, 0.2) if is_plain else min(1.3 * reach, 0.9)
+        pushes = 0 if is_plain else pushes
         history.append(objective(data, weights, shared_response(data, weights)))
     return weights, history
+
+
+def next_pushes(sweep: int, pushes: int, steps: Sequence[float]) -> int:
+    """A push after each plain sweep, and one more where it went further than the sweep before it."""
+    if sweep == 0:
+        return 0
+    if pushes == 0:
+        return 1
+    return 2 if pushes == 1 and steps[1] > 1.5 * steps[0] else 0
 
 
 def spectral_start(networks: Sequence[Matrix], k: int) -> list[Matrix]:
@@ -116,7 +132,7 @@ def start_from_some(networks: Sequence[Matrix], first: Matrix) -> list[Matrix]:
     swept = weights
     if rise / len(drawn) / 10.0 >= worth * objective(drawn, begun, shared):
         for n_sweeps in range(1, 21):
-            swept, values = sweeps(drawn, weights, n_sweeps, reach=0.7)
+            swept, values = sweeps(drawn, weights, n_sweeps, rounding=2.0**-22)
             if values[-2] - values[-1] < worth * values[-1]:
                 break
     return rounds(networks, swept, [x[rows].mean(axis=0) for x in networks])
