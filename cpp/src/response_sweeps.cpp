@@ -16,9 +16,10 @@ using Eigen::MatrixXd;
 constexpr double kShortestReach = 0.2, kLongestReach = 0.9;
 constexpr double kReachGrowth = 1.3, kReachFall = 0.7;
 constexpr double kSecondReach = 0.55;  // of the second push in a row, over that of the first
-/// A second push follows where the first one made the squared step longer than this times that
-/// before it. A change that shrinks by rho a sweep makes it (1 + reach)^2 rho^2 times as long.
-constexpr double kSlow = 1.5;
+/// A second push follows where the first one changed the next product, squared, more than this
+/// times what the plain sweep did. A change that shrinks by rho a sweep makes it (1 + reach)^2
+/// rho^2.
+constexpr double kSlow = 2.2;
 /// Single precision is to be quick: it begins with fewer subspace iterations for the first network
 /// of a sequence.
 template <class Scalar>
@@ -207,14 +208,17 @@ void Sweeps<Scalar>::align(std::size_t network, const Dense<Scalar>& before, int
     previous = product_;
 }
 
-/// How many sweeps in a row push, with the one to come. Every plain sweep is followed by a push:
-/// on a change that shrinks by rho a sweep the two act as rho (rho + reach (rho - 1)), which is
-/// small for all rho but those near one, and stays below one for all of them.
+/// How many sweeps in a row push, with the one to come, whose first product there is. Every plain
+/// sweep is followed by a push: on a change that shrinks by rho a sweep the two act as rho (rho +
+/// reach (rho - 1)), which is small for all rho but those near one, and stays below one for all of
+/// them.
 template <class Scalar>
-int Sweeps<Scalar>::next_pushes() const {
+int Sweeps<Scalar>::next_pushes() {
     if (previous_.front().size() == 0) return 0;
+    const auto change = static_cast<double>((product_ - previous_.front()).squaredNorm());
+    const double before = std::exchange(change_, change);
     if (n_pushes_ == 0) return 1;
-    return n_pushes_ == 1 && squared_step_ > kSlow * step_before_ ? 2 : 0;
+    return n_pushes_ == 1 && change > kSlow * before ? 2 : 0;
 }
 
 /// Takes a sweep whose pushes were mostly refused for a plain one.
@@ -230,10 +234,10 @@ void Sweeps<Scalar>::judge_pushes() {
 
 template <class Scalar>
 void Sweeps<Scalar>::sweep() {
+    if (product_.size() == 0) sum_.product(0, weights_.front(), product_, n_threads_, stop_);
     n_pushes_ = next_pushes();
     n_refused_ = 0;
-    step_before_ = std::exchange(squared_step_, 0.0);
-    if (product_.size() == 0) sum_.product(0, weights_.front(), product_, n_threads_, stop_);
+    squared_step_ = 0.0;
     for (std::size_t i = 0; i < widths_.size(); ++i) {
         step(i, i + 1 < widths_.size(),
              [&](const Dense<Scalar>& before, int n_threads) { align(i, before, n_threads); });

@@ -61,7 +61,7 @@ class Sweeps {
     void begin_sequence(const WeightsOf<Scalar>& anchors, std::size_t n_networks, bool roughly);
     double align_at_once(std::size_t first, const WeightsOf<Scalar>& anchors);
     void align(std::size_t network, const Dense<Scalar>& before, int n_threads);
-    int next_pushes() const;
+    int next_pushes();
     void judge_pushes();
 
     ResponseSum<Scalar>& sum_;
@@ -75,11 +75,12 @@ class Sweeps {
     Dense<Scalar> product_;       // of the network whose turn it is; empty until it is needed
     std::vector<QuickPolar<Scalar>> polar_;
     double norm_ = 0.0;
-    double squared_step_ = 0.0, step_before_ = 0.0;  // of the last sweep, and of that before it
-    double reach_;                                   // of a push
-    int n_pushes_ = 0;                               // sweeps in a row that pushed, up to the last
-    std::size_t n_refused_ = 0;                      // pushes that the last sweep took back
-    bool is_rough_ = false;                          // some weights are
+    double squared_step_ = 0.0;
+    double change_ = 0.0;        // of the first network's product, squared, since the sweep before
+    double reach_;               // of a push
+    int n_pushes_ = 0;           // sweeps in a row that pushed, up to the last
+    std::size_t n_refused_ = 0;  // pushes that the last sweep took back
+    bool is_rough_ = false;      // some weights are
 };
 
 extern template class Sweeps<float>;

@@ -71,13 +71,15 @@ def sweeps(
     weights = [np.asarray(w, dtype=np.float64) for w in start]
     last = [np.zeros_like(w) for w in weights]
     history = [objective(data, weights, shared_response(data, weights))]
-    reach, pushes, steps = 0.9, 0, [0.0, 0.0]
+    reach, pushes, change = 0.9, 0, 0.0
     for sweep in range(n_sweeps):
-        pushes = next_pushes(sweep, pushes, steps)
-        refused, step = 0, 0.0
+        refused = 0
         for i, x in enumerate(data):
             others = [j for j in range(len(data)) if j != i or x.shape[1] > weights[i].shape[1]]
             product = x.T @ np.sum([data[j] @ weights[j] for j in others], axis=0)
+            if i == 0:
+                before, change = change, float(np.sum((product - last[0]) ** 2))
+                pushes = next_pushes(sweep, pushes, change, before)
             turned = procrustes(product)
             if pushes > 0:
                 beyond = (reach if pushes == 1 else 0.55 * reach) * (product - last[i])
@@ -87,9 +89,7 @@ def sweeps(
                     turned = trial
                 else:
                     refused += 1
-            step += float(np.sum((turned - weights[i]) ** 2))
             weights[i], last[i] = turned, product
-        steps = [steps[1], step]
         is_plain = 2 * refused > len(data)
         if pushes == 1:
             reach = max(0.7 * reach, 0.2) if is_plain else min(1.3 * reach, 0.9)
@@ -98,13 +98,13 @@ def sweeps(
     return weights, history
 
 
-def next_pushes(sweep: int, pushes: int, steps: Sequence[float]) -> int:
-    """A push after each plain sweep, and one more where it went further than the sweep before it."""
+def next_pushes(sweep: int, pushes: int, change: float, before: float) -> int:
+    """A push after each plain sweep, and one more where it changed the first product more."""
     if sweep == 0:
         return 0
     if pushes == 0:
         return 1
-    return 2 if pushes == 1 and steps[1] > 1.5 * steps[0] else 0
+    return 2 if pushes == 1 and change > 2.2 * before else 0
 
 
 def spectral_start(networks: Sequence[Matrix], k: int) -> list[Matrix]:
