@@ -34,6 +34,9 @@ constexpr double kFarFromSkew = 0.3;     // |X^T X - I| from which last steps do
 constexpr int kLastSteps = 2;
 constexpr double kRough = 1e-4;         // least singular value that a rough factor is right for
 constexpr double kSafeInSingle = 1e-3;  // least singular value for steps in single precision
+/// Norm of a right factor up to which a product with a matrix of norm 1 loses little more than the
+/// rounding of its result.
+constexpr double kMild = 512.0;
 
 /// An upper bound of the spectral norm.
 template <class Scalar>
@@ -202,6 +205,7 @@ class ThinFactors {
     Matrix times_by_gram(const Matrix& x) const {
         MatrixXd rotated = x.template cast<double>();
         gram_.matrixU().solveInPlace(rotated);
+        if (rotated.norm() < kMild) return product(rotated.template cast<Scalar>());
         const RowDense<double> right = rotated;
         Matrix result(a_.rows(), a_.cols());
         for_rows([&](std::size_t, Index first, const MatrixXd& rows) {
@@ -209,6 +213,16 @@ class ThinFactors {
             MatrixXd product = MatrixXd::Zero(rows.rows(), rows.cols());
             add_transposed_product<double>(left, right, product);
             result.middleRows(first, rows.rows()) = product.template cast<Scalar>();
+        });
+        return result;
+    }
+    Matrix product(const RowDense<Scalar>& right) const {
+        Matrix result = Matrix::Zero(a_.rows(), a_.cols());
+        parallel_for((a_.rows() + kRows - 1) / kRows, n_threads_, stop_, [&](Index task) {
+            const Index first = task * kRows, count = std::min(kRows, a_.rows() - first);
+            const Eigen::Map<const RowDense<Scalar>, 0, Eigen::OuterStride<>> left(
+                a_.data() + first, a_.cols(), count, Eigen::OuterStride<>(a_.rows()));
+            add_transposed_product<Scalar>(left, right, result.middleRows(first, count));
         });
         return result;
     }
