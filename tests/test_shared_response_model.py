@@ -56,6 +56,28 @@ def quiet_fit_transform(model: cv.SharedResponseModel, networks: list[Matrix]) -
         return model.fit_transform(networks)
 
 
+@pytest.mark.parametrize("offset", [0.0, 1.0, 3.0, 1e6])
+@pytest.mark.parametrize("layout", ["rows", "columns", "every other row", "wider rows"])
+def test_neither_means_nor_layout_change_the_response(layout: str, offset: float) -> None:
+    networks = draw(4, (7, 9, 8), 300, 3)
+    expected = quiet_fit(cv.SharedResponseModel(3, max_iter=2), networks)
+    shifted = [x + offset * np.arange(1, x.shape[1] + 1) / x.shape[1] for x in networks]
+    if layout == "columns":
+        shifted = [np.asfortranarray(x) for x in shifted]
+    elif layout == "every other row":
+        shifted = [np.repeat(x, 2, axis=0)[::2] for x in shifted]
+    elif layout == "wider rows":
+        shifted = [np.hstack([x, x])[:, : x.shape[1]] for x in shifted]
+    model = quiet_fit(cv.SharedResponseModel(3, max_iter=2), shifted)
+    rounding = 1e-13 * (1.0 + offset)
+    np.testing.assert_allclose(
+        model.shared_response_, expected.shared_response_, atol=30.0 * rounding
+    )
+    for ours, theirs in zip(model.weights_, expected.weights_, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=30.0 * rounding)
+    assert np.abs(model.shared_response_.mean(axis=0)).max() < rounding
+
+
 def test_parameters_work_as_in_scikit_learn() -> None:
     from sklearn.base import clone
 

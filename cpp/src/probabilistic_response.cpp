@@ -3,6 +3,7 @@
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 
@@ -188,7 +189,8 @@ ProbabilisticResponseFit fit_probabilistic_response(const std::vector<NetworkVie
                                                     const ProbabilisticResponseOptions& options,
                                                     const StopToken& stop) {
     const Index k = start.front().cols();
-    const ResponseProblem problem(networks, k, options.n_threads, stop);
+    ResponseProblem problem(networks, k, options.n_threads, stop);
+    problem.total = std::accumulate(squares.begin(), squares.end(), 0.0);
     ResponseStage<double> stage(problem, iterations_of(options), response);
     Expectation expectation(stage.sum(), problem.widths, problem.n_examples, squares, options,
                             stop);
@@ -196,7 +198,7 @@ ProbabilisticResponseFit fit_probabilistic_response(const std::vector<NetworkVie
     fit.weights = std::move(start);
     const MatrixXd posterior = iterate(expectation, options, fit, last);
 
-    ResponseOnExamples<double> sum(networks, response, k);
+    ResponseOnExamples<double> sum(networks, problem.total, response, k);
     sum.set(over_noise(last), options.n_threads, stop);
     Eigen::Map<RowMatrix> shared(response, networks.front().n_examples, k);
     parallel_for((shared.rows() + kRows - 1) / kRows, options.n_threads, stop, [&](Index task) {

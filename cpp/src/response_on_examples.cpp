@@ -1,6 +1,7 @@
 #include "response_on_examples.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <new>
 #include <numeric>
 
@@ -21,22 +22,51 @@ constexpr Index kWideBlockExamples = 512;
 constexpr Index kWide = 128;
 constexpr Index kSumNumbers = 1 << 15;  // of a product, that one task sums up
 constexpr Index kFewExamples = 2048;    // shorter blocks, so that threads have as many
+/// Squares of the means, over those about them, up to which products lose no digit that counts
+/// where means are taken from them and not from the activations.
+constexpr double kNear = 4.0;
 
 Index rows_of_block(Index n_examples, Index k) {
     if (k >= kWide) return kWideBlockExamples;
     return n_examples < kFewExamples ? kBlockExamples / 2 : kBlockExamples;
 }
 
+/// Whether the values lie in rows of such numbers.
+template <class Scalar>
+bool lies_in_rows(const NetworkView& view) {
+    constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(Scalar));
+    return view.is_single == (sizeof(Scalar) < sizeof(double)) && view.unit_stride == kSize &&
+           view.example_stride >= kSize * view.n_units && view.example_stride % kSize == 0 &&
+           reinterpret_cast<std::uintptr_t>(view.values) % sizeof(Scalar) == 0 &&
+           view.scales == nullptr && view.rests == nullptr;
+}
+
+/// Sum over all examples.
+double squares_of_means(const std::vector<NetworkView>& networks) {
+    double sum = 0.0;
+    for (const NetworkView& view : networks) {
+        if (view.means == nullptr) continue;
+        const Eigen::Map<const Eigen::VectorXd> means(view.means, view.n_units);
+        sum += static_cast<double>(view.n_examples) * means.squaredNorm();
+    }
+    return sum;
+}
+
 }  // namespace
 
 template <class Scalar>
 ResponseOnExamples<Scalar>::ResponseOnExamples(const std::vector<NetworkView>& networks,
-                                               Scalar* response, Index k)
+                                               double squares, Scalar* response, Index k)
     : networks_(networks),
       response_(response, networks.front().n_examples, k),
       squares_(networks.size()),
       own_(networks.size()),
-      n_rows_(rows_of_block(networks.front().n_examples, k)) {}
+      n_rows_(rows_of_block(networks.front().n_examples, k)) {
+    const bool are_near = squares_of_means(networks) <= kNear * squares;
+    for (const NetworkView& view : networks) {
+        in_place_.push_back(are_near && lies_in_rows<Scalar>(view));
+    }
+}
 
 template <class Scalar>
 ResponseOnExamples<Scalar>::ResponseOnExamples(const Copies<Scalar>& copies, Scalar* response,
@@ -60,6 +90,12 @@ auto ResponseOnExamples<Scalar>::block(std::size_t network, Index first, Index c
                                        RowDense<Scalar>& buffer) const -> Block {
     const NetworkView& view = networks_[network];
     if (copies_ != nullptr) return (*copies_)[network].middleRows(first, count);
+    if (is_in_place(network)) {
+        const Index stride = view.example_stride / static_cast<Index>(sizeof(Scalar));
+        return Eigen::Map<const RowDense<Scalar>, Eigen::Unaligned, Eigen::OuterStride<>>(
+            static_cast<const Scalar*>(view.values) + first * stride, count, view.n_units,
+            Eigen::OuterStride<>(stride));
+    }
     buffer.resize(count, view.n_units);
     read_rectangle(view, {first, count, 0, view.n_units}, 1.0, buffer.data(), view.n_units);
     return buffer;
@@ -68,8 +104,10 @@ auto ResponseOnExamples<Scalar>::block(std::size_t network, Index first, Index c
 template <class Scalar>
 auto ResponseOnExamples<Scalar>::offset(std::size_t network, const Dense<Scalar>& weights) const
     -> Eigen::Matrix<Scalar, 1, Eigen::Dynamic> {
-    if (copies_ == nullptr || copies_->shifts.empty()) return {};
-    return copies_->shifts[network].template cast<Scalar>().transpose() * weights;
+    const double* const means = networks_[network].means;
+    if (means == nullptr || (copies_ == nullptr && !is_in_place(network))) return {};
+    const Eigen::Map<const Eigen::VectorXd> shift(means, weights.rows());
+    return shift.template cast<Scalar>().transpose() * weights;
 }
 
 template <class Scalar>

@@ -12,11 +12,15 @@
 namespace convergent {
 
 /// Holds R (n_examples, k), row-major, in memory of the caller; reads the activations for every
-/// product: where they lie, or from copies.
+/// product: where they lie, or from copies. Where they lie as products read them and their means
+/// are no larger than they are otherwise, means are taken from the products; else from every block
+/// that is read.
 template <class Scalar>
 class ResponseOnExamples final : public ResponseSum<Scalar> {
  public:
-    ResponseOnExamples(const std::vector<NetworkView>& networks, Scalar* response, Eigen::Index k);
+    /// `squares` is what the activations about their means sum up to; 0 where that is not known.
+    ResponseOnExamples(const std::vector<NetworkView>& networks, double squares, Scalar* response,
+                       Eigen::Index k);
     /// The copies must outlive this.
     ResponseOnExamples(const Copies<Scalar>& copies, Scalar* response, Eigen::Index k);
     void clear() override;
@@ -38,7 +42,9 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
     /// Some examples from `first` on; `buffer` is for what is not copied.
     Block block(std::size_t network, Eigen::Index first, Eigen::Index count,
                 RowDense<Scalar>& buffer) const;
-    /// What the shift of a copy takes from every row of X_i times these; empty without shifts.
+    bool is_in_place(std::size_t network) const { return !in_place_.empty() && in_place_[network]; }
+    /// What the shift of a copy, or the means of what is read in place, take from every row of X_i
+    /// times these; empty where there are none.
     Eigen::Matrix<Scalar, 1, Eigen::Dynamic> offset(std::size_t network,
                                                     const Dense<Scalar>& weights) const;
     /// Takes memory for what a network adds to R, where that is to be kept: of square networks that
@@ -65,6 +71,7 @@ class ResponseOnExamples final : public ResponseSum<Scalar> {
 
     const Copies<Scalar>* copies_ = nullptr;
     std::vector<NetworkView> networks_;
+    std::vector<bool> in_place_;  // for networks that are not copied
     Eigen::Map<RowDense<Scalar>> response_;
     WeightsOf<Scalar> squares_;
     std::vector<RowDense<Scalar>> own_;   // X_i W_i, where they are kept

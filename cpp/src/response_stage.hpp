@@ -78,7 +78,8 @@ class ResponseStage {
         : on_examples_(prefer_examples<Scalar>(problem, iterations)) {
         if (on_examples_) {
             sum_ = std::make_unique<ResponseOnExamples<Scalar>>(
-                *problem.networks, room(problem.n_examples, problem.k, response), problem.k);
+                *problem.networks, problem.total, room(problem.n_examples, problem.k, response),
+                problem.k);
         } else {
             begin_on_products(problem, 1.0);
         }

@@ -147,7 +147,7 @@ SharedResponseFit fit_shared_response(std::vector<NetworkView> networks, bool ce
     SharedResponseFit fit;
     Eigen::Map<RowMatrix> shared(response, networks.front().n_examples, k);
     if (!fit_weights(problem, networks, center, options, starts, response, fit)) {
-        ResponseOnExamples<double> sum(networks, response, k);
+        ResponseOnExamples<double> sum(networks, problem.total, response, k);
         sum.set(fit.weights, options.n_threads, stop);
     }
     shared /= static_cast<double>(networks.size());
