@@ -59,7 +59,9 @@ def test_examples_in_the_order_of_their_classes_mislead_no_start(level: str) -> 
     assert history[0] < 1.01 * history[-1]
 
 
-@pytest.mark.parametrize(("n_networks", "n_examples"), [(4, 600), (4, 1300), (4, 2100), (11, 2100)])
+@pytest.mark.parametrize(
+    ("n_networks", "n_examples"), [(4, 600), (4, 1300), (4, 2100), (11, 2100), (5, 3700)]
+)
 @pytest.mark.parametrize(("k", "offset", "noise"), [(1, 0.0, 1.0), (5, 3.0, 1.0), (5, 0.0, 8.0)])
 def test_a_start_from_some_examples_is_that_of_the_twin(
     level: str, k: int, offset: float, noise: float, n_networks: int, n_examples: int

@@ -1,10 +1,11 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <cstddef>
 #include <vector>
 
 #include "convergent/network_view.hpp"
-#include "huge_pages.hpp"
+#include "working_memory.hpp"
 
 namespace convergent {
 
@@ -14,9 +15,14 @@ template <class Scalar>
 using RowDense = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 /// Activations of the same examples in memory of our own, (n_examples, n_units) for each network.
+/// An example takes an odd number of whole cache lines: lines of a few units of many examples,
+/// which products read, would else lie in few of a cache's sets.
 template <class Scalar>
 class Copies {
  public:
+    template <class Matrix>
+    using Rows = Eigen::Map<Matrix, Eigen::Unaligned, Eigen::OuterStride<>>;
+
     /// Takes memory for this, without values.
     void resize(Eigen::Index n_examples, const std::vector<Eigen::Index>& widths) {
         n_examples_ = n_examples;
@@ -25,28 +31,31 @@ class Copies {
         Eigen::Index size = 0;
         for (const Eigen::Index width : widths) {
             starts_.push_back(size);
-            size += n_examples * width;
+            size += n_examples * stride_of(width);
         }
-        resize_in_huge_pages(values_, size, 1);
+        memory_ = {};
+        memory_ = WorkingMemory(sizeof(Scalar) * static_cast<std::size_t>(size));
     }
     bool empty() const { return widths_.empty(); }
     std::size_t size() const { return widths_.size(); }
     Eigen::Index n_examples() const { return n_examples_; }
-    Eigen::Map<RowDense<Scalar>> operator[](std::size_t network) {
-        return {values_.data() + starts_[network], n_examples_, widths_[network]};
+    Rows<RowDense<Scalar>> operator[](std::size_t network) {
+        const Eigen::Index width = widths_[network];
+        return {at(network), n_examples_, width, Eigen::OuterStride<>(stride_of(width))};
     }
-    Eigen::Map<const RowDense<Scalar>> operator[](std::size_t network) const {
-        return {values_.data() + starts_[network], n_examples_, widths_[network]};
+    Rows<const RowDense<Scalar>> operator[](std::size_t network) const {
+        const Eigen::Index width = widths_[network];
+        return {at(network), n_examples_, width, Eigen::OuterStride<>(stride_of(width))};
     }
     /// A network, with the shift as its means.
     NetworkView view(std::size_t network) const {
         constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(Scalar));
         NetworkView view;
-        view.values = values_.data() + starts_[network];
+        view.values = at(network);
         view.is_single = sizeof(Scalar) < sizeof(double);
         view.n_examples = n_examples_;
         view.n_units = widths_[network];
-        view.example_stride = kSize * widths_[network];
+        view.example_stride = kSize * stride_of(widths_[network]);
         view.unit_stride = kSize;
         if (!shifts.empty()) view.means = shifts[network].data();
         return view;
@@ -56,9 +65,21 @@ class Copies {
     std::vector<Eigen::VectorXd> shifts;
 
  private:
+    static constexpr Eigen::Index kLine = 64 / static_cast<Eigen::Index>(sizeof(Scalar));
+    static constexpr Eigen::Index kLeastLines = 8;  // of an example, for which gaps are small
+
+    static Eigen::Index stride_of(Eigen::Index width) {
+        const Eigen::Index n_lines = ((width + kLine - 1) / kLine) | 1;
+        return n_lines < kLeastLines ? width : n_lines * kLine;
+    }
+
+    Scalar* at(std::size_t network) const {
+        return static_cast<Scalar*>(memory_.data()) + starts_[network];
+    }
+
     Eigen::Index n_examples_ = 0;
     std::vector<Eigen::Index> widths_, starts_;
-    Eigen::Array<Scalar, Eigen::Dynamic, 1> values_;
+    WorkingMemory memory_;
 };
 
 }  // namespace convergent

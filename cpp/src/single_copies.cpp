@@ -62,12 +62,13 @@ void read_rows(const std::vector<NetworkView>& networks, Index n_rows, int n_thr
             for (std::size_t i = 0; i < views.size(); ++i) {
                 const Index width = views[i].n_units;
                 if (!is_kept) scratch.resize(kTogether, width);
+                const Index stride = is_kept ? copies.networks[i].outerStride() : width;
                 for (Index row = chunk * kRows, count; row < end; row += count) {
                     const Index first = example(row), most = std::min(end - row, kTogether);
                     for (count = 1; count < most && example(row + count) == first + count;) ++count;
                     float* const to = is_kept ? copies.networks[i].row(row).data() : scratch.data();
                     sums.squares += read_rectangle(views[i], {first, count, 0, width},
-                                                   copies.factor, to, width, sums.sums_of(i));
+                                                   copies.factor, to, stride, sums.sums_of(i));
                 }
             }
         });

@@ -1,6 +1,8 @@
 #include "single_pass.hpp"
 
 #include <algorithm>
+#include <array>
+#include <numeric>
 
 #include "narrow_products.hpp"
 #include "parallel.hpp"
@@ -12,8 +14,9 @@ namespace {
 using Eigen::Index;
 
 constexpr Index kBlockExamples = 64;
-constexpr Index kMostRounds = 4;
-constexpr Index kLeastBlocks = 4;       // of a round
+/// Of the examples, in one round each: the later ones, which have better weights, read more.
+constexpr std::array<Index, 6> kShares{1, 1, 2, 2, 4, 4};
+constexpr Index kLeastBlocks = 4;       // of the first round
 constexpr Index kUnitsTogether = 128;   // in one task
 constexpr int kBlocksAThread = 2;       // that are read before their products are added
 constexpr std::size_t kLeastHeard = 5;  // networks that a block's response is of
@@ -24,6 +27,28 @@ struct Units {
     Index first, count;
 };
 
+/// Numbers of blocks.
+using Round = std::vector<Index>;
+
+/// Blocks in rounds, each of which is spread over all of them.
+std::vector<Round> divided(Index n_blocks) {
+    std::size_t n_rounds = kShares.size();
+    Index all = std::accumulate(kShares.begin(), kShares.end(), Index{0});
+    while (n_rounds > 1 && n_blocks < kLeastBlocks * all) all -= kShares[--n_rounds];
+    std::vector<Round> rounds(n_rounds);
+    for (Index block = 0; block < n_blocks; ++block) {
+        const auto missing = [&](std::size_t round) {
+            return kShares[round] * (block + 1) - all * static_cast<Index>(rounds[round].size());
+        };
+        std::size_t next = 0;
+        for (std::size_t round = 1; round < n_rounds; ++round) {
+            if (missing(round) > missing(next)) next = round;
+        }
+        rounds[next].push_back(block);
+    }
+    return rounds;
+}
+
 class Reading {
  public:
     Reading(const std::vector<NetworkView>& networks, int n_threads, const StopToken& stop,
@@ -33,9 +58,9 @@ class Reading {
           stop_(stop),
           pass_(pass),
           k_(pass.weights.front().cols()),
-          n_blocks_((views_.front().n_examples + kBlockExamples - 1) / kBlockExamples),
-          n_rounds_(std::clamp<Index>(n_blocks_ / kLeastBlocks, 1, kMostRounds)),
-          blocks_(static_cast<std::size_t>(std::min(n_blocks_, Index{kBlocksAThread} * n_threads))),
+          rounds_(divided((views_.front().n_examples + kBlockExamples - 1) / kBlockExamples)),
+          blocks_(std::min(rounds_.back().size(), static_cast<std::size_t>(kBlocksAThread) *
+                                                      static_cast<std::size_t>(n_threads))),
           polar_(views_.size()) {
         const auto n_rows = static_cast<Index>(blocks_.size()) * kBlockExamples;
         response_.resize(n_rows, padded<float>(k_));
@@ -52,7 +77,7 @@ class Reading {
     /// Returns the sums of squares and examples.
     ExampleSums run() {
         ExampleSums total = ExampleSums::zeros(pass_.copies.centres);
-        for (Index round = 0; round < n_rounds_; ++round) {
+        for (const Round& round : rounds_) {
             const Sums sums = read_round(round);
             total += sums.examples;
             align(sums);
@@ -68,6 +93,7 @@ class Reading {
         Index n_examples = 0;
     };
     struct Block {
+        std::size_t number;  // in its round
         Index first, count;  // examples
         Sums sums;
     };
@@ -78,14 +104,15 @@ class Reading {
         return {ExampleSums::zeros(pass_.copies.centres), Eigen::RowVectorXd::Zero(k_)};
     }
 
-    /// Reads the blocks of a round, which are n_rounds_ apart, a few at a time.
-    Sums read_round(Index round) {
+    /// Reads the blocks of a round, a few at a time.
+    Sums read_round(const Round& round) {
         const Factors factors(pass_.weights.begin(), pass_.weights.end());
         Sums total = no_sums();
-        for (Index next = round; next < n_blocks_;) {
+        for (std::size_t next = 0; next < round.size();) {
             std::size_t n_blocks = 0;
-            for (; n_blocks < blocks_.size() && next < n_blocks_; ++n_blocks, next += n_rounds_) {
-                const Index first = next * kBlockExamples;
+            for (; n_blocks < blocks_.size() && next < round.size(); ++n_blocks, ++next) {
+                const Index first = round[next] * kBlockExamples;
+                blocks_[n_blocks].number = next;
                 blocks_[n_blocks].first = first;
                 blocks_[n_blocks].count =
                     std::min(kBlockExamples, views_.front().n_examples - first);
@@ -107,18 +134,17 @@ class Reading {
     }
 
     /// A block's copy.
-    Eigen::Map<RowDense<float>> rows(std::size_t network, std::size_t slot) {
+    Copies<float>::Rows<RowDense<float>> rows(std::size_t network, std::size_t slot) {
         const Block& block = blocks_[slot];
-        const Index row = is_kept() ? block.first : row_of(slot);
-        Copies<float>& copies = is_kept() ? pass_.copies.networks : room_;
-        return {copies[network].row(row).data(), block.count, views_[network].n_units};
+        auto copy = (is_kept() ? pass_.copies.networks : room_)[network];
+        return {copy.row(is_kept() ? block.first : row_of(slot)).data(), block.count, copy.cols(),
+                Eigen::OuterStride<>(copy.outerStride())};
     }
     /// Whether a network is in the response to a block: the networks take turns where they are
     /// many, a few together tell nearly as much of what they share as all.
     bool is_heard(std::size_t network, const Block& block) const {
         const std::size_t n_turns = std::max<std::size_t>(views_.size() / kLeastHeard, 1);
-        const auto number = static_cast<std::size_t>(block.first / kBlockExamples / n_rounds_);
-        return (network + number) % n_turns == 0;
+        return (network + block.number) % n_turns == 0;
     }
     static Index row_of(std::size_t slot) { return static_cast<Index>(slot) * kBlockExamples; }
 
@@ -131,9 +157,9 @@ class Reading {
         response.setZero();
         for (std::size_t i = 0; i < views_.size(); ++i) {
             auto copy = rows(i, slot);
-            sums.squares +=
-                read_rectangle(views_[i], {block.first, block.count, 0, copy.cols()},
-                               pass_.copies.factor, copy.data(), copy.cols(), sums.sums_of(i));
+            sums.squares += read_rectangle(views_[i], {block.first, block.count, 0, copy.cols()},
+                                           pass_.copies.factor, copy.data(), copy.outerStride(),
+                                           sums.sums_of(i));
             if (is_heard(i, block)) add_product<float>(copy, factors[i], response);
         }
         block.sums.response = response.leftCols(k_).colwise().sum().template cast<double>();
@@ -162,7 +188,8 @@ class Reading {
     int n_threads_;
     const StopToken& stop_;
     SinglePass& pass_;
-    Index k_, n_blocks_, n_rounds_;
+    Index k_;
+    std::vector<Round> rounds_;
     std::vector<Block> blocks_;  // that are read together
     RowDense<float> response_;   // to them
     Copies<float> room_;         // for them, where copies are not kept

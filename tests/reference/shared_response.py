@@ -181,19 +181,32 @@ def rough_factor(a: Matrix) -> Matrix:
     return result
 
 
+def blocks_of_rounds(n_blocks: int) -> list[list[int]]:
+    """Numbers of blocks in rounds of growing size, the first of at least four blocks; every block
+    goes to the round that lacks most of its share of the blocks up to it."""
+    shares = [1, 1, 2, 2, 4, 4]
+    while len(shares) > 1 and n_blocks < 4 * sum(shares):
+        shares.pop()
+    result: list[list[int]] = [[] for _ in shares]
+    for block in range(n_blocks):
+        lacking = [
+            share * (block + 1) - sum(shares) * len(blocks)
+            for share, blocks in zip(shares, result, strict=True)
+        ]
+        result[lacking.index(max(lacking))].append(block)
+    return result
+
+
 def rounds(
     networks: Sequence[Matrix], weights: Sequence[Matrix], centres: Sequence[Matrix]
 ) -> list[Matrix]:
-    """Weights of the products so far, after each of up to four shares of the examples, in blocks for
+    """Weights of the products so far, after each of up to six shares of the examples, in blocks for
     which different networks, at least five if there are as many, make up the response."""
     n_examples, n_networks = networks[0].shape[0], len(networks)
-    n_blocks = -(-n_examples // 64)
-    n_rounds = max(1, min(4, n_blocks // 4))
     n_turns = max(1, n_networks // 5)
     weights = list(weights)
     products = [np.zeros_like(w) for w in weights]
-    for number in range(n_rounds):
-        blocks = range(number, n_blocks, n_rounds)
+    for blocks in blocks_of_rounds(-(-n_examples // 64)):
         share = np.concatenate([np.arange(n_examples)[64 * b : 64 * b + 64] for b in blocks])
         means = [x[share].mean(axis=0) for x in networks]
         for turn, block in enumerate(blocks):
