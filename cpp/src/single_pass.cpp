@@ -15,7 +15,7 @@ using Eigen::Index;
 
 constexpr Index kBlockExamples = 64;
 /// Of the examples, in one round each: the later ones, which have better weights, read more.
-constexpr std::array<Index, 6> kShares{1, 1, 2, 2, 4, 4};
+constexpr std::array<Index, 3> kShares{1, 2, 4};
 constexpr Index kLeastBlocks = 4;       // of the first round
 constexpr Index kUnitsTogether = 128;   // in one task
 constexpr int kBlocksAThread = 2;       // that are read before their products are added

@@ -184,7 +184,7 @@ def rough_factor(a: Matrix) -> Matrix:
 def blocks_of_rounds(n_blocks: int) -> list[list[int]]:
     """Numbers of blocks in rounds of growing size, the first of at least four blocks; every block
     goes to the round that lacks most of its share of the blocks up to it."""
-    shares = [1, 1, 2, 2, 4, 4]
+    shares = [1, 2, 4]
     while len(shares) > 1 and n_blocks < 4 * sum(shares):
         shares.pop()
     result: list[list[int]] = [[] for _ in shares]
@@ -200,7 +200,7 @@ def blocks_of_rounds(n_blocks: int) -> list[list[int]]:
 def rounds(
     networks: Sequence[Matrix], weights: Sequence[Matrix], centres: Sequence[Matrix]
 ) -> list[Matrix]:
-    """Weights of the products so far, after each of up to six shares of the examples, in blocks for
+    """Weights of the products so far, after each of up to three shares of the examples, in blocks for
     which different networks, at least five if there are as many, make up the response."""
     n_examples, n_networks = networks[0].shape[0], len(networks)
     n_turns = max(1, n_networks // 5)
