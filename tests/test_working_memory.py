@@ -57,7 +57,7 @@ def test_what_was_fitted_before_changes_no_bit() -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_fits_beside_each_other_share_no_memory() -> None:
+def test_fits_in_several_threads_share_no_memory() -> None:
     rng = np.random.default_rng(2)
     problems = [[rng.standard_normal((2100, N_UNITS)) for _ in range(2)] for _ in range(3)]
 

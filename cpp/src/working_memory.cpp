@@ -25,12 +25,14 @@ bool mark_free([[maybe_unused]] void* data, [[maybe_unused]] std::size_t n_bytes
 #endif
 }
 
-/// Blocks that wait to be asked for, from the one that has waited longest.
+/// Blocks that wait to be asked for, from the one that has waited longest. Nobody waits for another
+/// thread here: it may not exist in a process that was forked meanwhile.
 class Waiting {
  public:
     /// One that is large enough and no more than twice that; none where there is no such.
     WorkingMemory::Block take(std::size_t n_bytes) {
-        const std::lock_guard<std::mutex> lock(mutex_);
+        const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+        if (!lock) return {};
         const auto fits = [&](const WorkingMemory::Block& block) {
             return block.size >= n_bytes && block.size / 2 <= n_bytes;
         };
@@ -41,15 +43,21 @@ class Waiting {
         size_ -= block.size;
         return block;
     }
-    /// Throws std::bad_alloc, with nothing changed, where there is no memory to note it.
-    void put(const WorkingMemory::Block& block) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        blocks_.push_back(block);
+    /// Returns whether the block is here now.
+    bool put(const WorkingMemory::Block& block) {
+        const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+        if (!lock) return false;
+        try {
+            blocks_.push_back(block);
+        } catch (const std::bad_alloc&) {
+            return false;
+        }
         size_ += block.size;
         for (; size_ > kMostKept; blocks_.pop_front()) {
             size_ -= blocks_.front().size;
             std::free(blocks_.front().data);
         }
+        return true;
     }
 
  private:
@@ -77,13 +85,7 @@ WorkingMemory::WorkingMemory(std::size_t n_bytes) {
 
 WorkingMemory::~WorkingMemory() {
     const bool is_moderate = block_.size >= kLeastKept && block_.size <= kMostKept;
-    if (is_moderate && mark_free(block_.data, block_.size)) {
-        try {
-            waiting().put(block_);
-            block_ = {};
-        } catch (const std::bad_alloc&) {  // the block is freed below
-        }
-    }
+    if (is_moderate && mark_free(block_.data, block_.size) && waiting().put(block_)) return;
     std::free(block_.data);
 }
 
