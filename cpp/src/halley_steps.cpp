@@ -3,6 +3,8 @@
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <vector>
 
 #include "parallel.hpp"
 
@@ -91,16 +93,17 @@ double least_value(const SquareMatrix<Scalar>& factor, double c) {
     return above > kResolved ? std::sqrt(above / c) : 0.0;
 }
 
-/// The norm of a symmetric matrix of which the lower triangle is set.
+/// The sum of squares of some columns of a symmetric matrix from their diagonal on, where they are
+/// set, and of the rows that mirror them.
 template <class Scalar>
-double lower_norm(const SquareMatrix<Scalar>& matrix) {
+double lower_squares(const Eigen::Ref<const SquareMatrix<Scalar>>& columns) {
     double squares = 0.0;
-    for (Index column = 0; column < matrix.cols(); ++column) {
-        const auto below = matrix.col(column).tail(matrix.rows() - column);
+    for (Index column = 0; column < columns.cols(); ++column) {
+        const auto below = columns.col(column).tail(columns.rows() - column);
         const double diagonal = static_cast<double>(below[0]);
         squares += 2.0 * static_cast<double>(below.squaredNorm()) - diagonal * diagonal;
     }
-    return std::sqrt(squares);
+    return squares;
 }
 
 }  // namespace
@@ -139,17 +142,18 @@ HalleySteps halley_steps(SquareMatrix<Scalar>& x, double smallest, double enough
 
 template <class Scalar>
 double last_step(SquareMatrix<Scalar>& x, int n_threads, const StopToken& stop) {
-    SquareMatrix<Scalar> rest, weighting(x.cols(), x.cols());
+    const Index n = x.cols(), n_tiles = (n + kTileColumns - 1) / kTileColumns;
+    SquareMatrix<Scalar> rest, weighting(n, n);
     set_gram(x, Scalar(-1), n_threads, stop, rest);
-    const double result = lower_norm(rest);
     rest.template triangularView<Eigen::StrictlyUpper>() = rest.transpose();
-    parallel_for((x.cols() + kTileColumns - 1) / kTileColumns, n_threads, stop, [&](Index tile) {
-        const Index first = tile * kTileColumns, count = std::min(kTileColumns, x.cols() - first);
-        const Index below = x.cols() - first;
+    std::vector<double> squares(static_cast<std::size_t>(n_tiles));  // of the numbers of E^2
+    parallel_for(n_tiles, n_threads, stop, [&](Index tile) {
+        const Index first = tile * kTileColumns, count = std::min(kTileColumns, n - first);
+        const Index below = n - first;
         auto columns = weighting.block(first, first, below, count);
-        columns = Scalar(0.5) * rest.block(first, first, below, count);
-        columns.noalias() +=
-            Scalar(0.375) * (rest.bottomRows(below) * rest.middleCols(first, count));
+        columns.noalias() = rest.bottomRows(below) * rest.middleCols(first, count);
+        squares[static_cast<std::size_t>(tile)] = lower_squares<Scalar>(columns);
+        columns = Scalar(0.5) * rest.block(first, first, below, count) + Scalar(0.375) * columns;
         columns.diagonal().array() += Scalar(1);
     });
     weighting.template triangularView<Eigen::StrictlyUpper>() = weighting.transpose();
@@ -159,14 +163,14 @@ double last_step(SquareMatrix<Scalar>& x, int n_threads, const StopToken& stop) 
         const SquareMatrix<Scalar> before = rows;
         rows.noalias() = before * weighting;
     });
-    return result;
+    return std::pow(std::accumulate(squares.begin(), squares.end(), 0.0), 0.25);
 }
 
 template <class Scalar>
 double skewness(const SquareMatrix<Scalar>& x, int n_threads, const StopToken& stop) {
     SquareMatrix<Scalar> rest;
     set_gram(x, Scalar(-1), n_threads, stop, rest);
-    return lower_norm(rest);
+    return std::sqrt(lower_squares<Scalar>(rest));
 }
 
 template HalleySteps halley_steps<float>(SquareMatrix<float>&, double, double, int,

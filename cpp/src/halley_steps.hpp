@@ -24,8 +24,9 @@ template <class Scalar>
 HalleySteps halley_steps(SquareMatrix<Scalar>& x, double smallest, double enough, int n_threads,
                          const StopToken& stop);
 
-/// One step X <- X (I + E / 2 + 3 E^2 / 8) with E = I - X^T X, in place; returns |E| before it, of
-/// which it leaves five eighths of the cube.
+/// One step X <- X (I + E / 2 + 3 E^2 / 8) with E = I - X^T X, in place, which leaves about five
+/// eighths of E^3. Returns the square root of |E^2| before it: no eigenvalue of E is larger, and
+/// |E^3| is at most its cube.
 template <class Scalar>
 double last_step(SquareMatrix<Scalar>& x, int n_threads, const StopToken& stop);
 

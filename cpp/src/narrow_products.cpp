@@ -1,6 +1,7 @@
 #include "narrow_products.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "narrow_tiles.hpp"
 
@@ -12,7 +13,11 @@ using Eigen::Index;
 constexpr Index kDepth = 256;      // of a and b at a time, so that this much of b stays in a cache
 constexpr Index kUnitDepth = 128;  // and where rows are as long as a network is wide
 constexpr Index kWide = 256;       // columns from which on a general product is as fast
-constexpr int kUnitVectors = 2;    // of a tile's row where rows are as long as a network is wide
+/// The same for a factor in panels.
+template <class Scalar>
+constexpr Index kWideFactor = kVectorBytes < 64 ? kWide : std::numeric_limits<Index>::max();
+constexpr Index kFactorBytes = 1 << 19;  // of b at a time, so that it stays in a second cache
+constexpr int kUnitVectors = 2;  // of a tile's row where rows are as long as a network is wide
 
 /// Columns that fill no vector and are few enough to be treated one by one.
 template <class Scalar>
@@ -23,45 +28,72 @@ Index n_single(Index n_columns) {
 
 Index panels_of(Index n_vectors) { return (n_vectors + kMostVectors - 1) / kMostVectors; }
 
-/// Calls work(first, end) for vectors of a row in groups that tiles have room for.
-template <class Work>
-void for_panels(Index n_vectors, const Work& work) {
-    const Index n_panels = panels_of(n_vectors);
-    for (Index panel = 0; panel < n_panels; ++panel) {
-        work(panel * n_vectors / n_panels, (panel + 1) * n_vectors / n_panels);
+/// The panels in which some vectors lie, all of them as deep as b.
+struct Panels {
+    explicit Panels(Index n_vectors) : n_vectors(n_vectors), count(panels_of(n_vectors)) {}
+
+    Index begin(Index panel) const { return panel * n_vectors / count; }
+    Index widest() const { return count == 0 ? 1 : (n_vectors + count - 1) / count; }
+
+    Index n_vectors, count;
+};
+
+/// Some of b: panels, and rows of them.
+struct Part {
+    Index first_panel, end_panel, first, end;
+};
+
+/// Calls work(part, whether it is the last one) for parts of b that a cache has room for.
+template <class Scalar, class Work>
+void for_parts(const Panels& panels, Index depth, const Work& work) {
+    constexpr auto kBytes = static_cast<Index>(sizeof(Scalar)) * kLanes<Scalar>;
+    const bool fits = kBytes * panels.n_vectors * depth <= kFactorBytes;
+    const Index rows = fits ? depth : kDepth;
+    const Index together =
+        fits ? std::max<Index>(panels.count, 1) : kFactorBytes / (kBytes * panels.widest() * rows);
+    for (Index panel = 0; panel == 0 || panel < panels.count; panel += together) {
+        const Index end = std::min(panel + together, panels.count);
+        for (Index first = 0; first < depth; first += rows) {
+            work(Part{panel, end, first, std::min(first + rows, depth)},
+                 end == panels.count && first + rows >= depth);
+        }
     }
 }
 
 /// Columns in whole vectors, where b lies in panels, and `rest` ones. A few rows at a time for all
-/// columns, so that they stay near the registers; the next rows are asked for by and by, as if
-/// there were no gaps between rows.
+/// columns of a part of b, so that they stay near the registers; the next rows are asked for by and
+/// by, as if there were no gaps between rows.
 template <class Scalar>
 void add_rows(const Operands<Scalar>& whole, Index n_whole, const Operands<Scalar>& rest,
               Index n_rest, Index n_rows) {
-    const Index n_vectors = n_whole / kLanes<Scalar>;
-    const Index n_panels = std::max<Index>(panels_of(n_vectors), 1);
-    const Index widest = std::max<Index>((n_vectors + n_panels - 1) / n_panels, 1);
-    const Index most_rows = std::min<Index>(kRegisters / widest, kMostRows);
+    const Panels panels(n_whole / kLanes<Scalar>);
+    const Index most_rows = std::min<Index>(kRegisters / panels.widest(), kMostRows);
     const Index n_groups = (n_rows + most_rows - 1) / most_rows;
-    for (Index group = 0; group < n_groups; ++group) {
-        const Index begin = group * n_rows / n_groups, end = (group + 1) * n_rows / n_groups;
-        Operands<Scalar> o = whole.from_row(begin);
-        const Scalar* const a = o.a;
-        o.ahead = whole.from_row(end).a;
-        o.ahead_step = (end - begin + n_panels - 1) / n_panels;
-        for (Index first = 0; first < whole.depth; first += kDepth) {
-            o.depth = std::min(kDepth, whole.depth - first);
-            o.a = a + first;
-            for_panels(n_vectors, [&](Index from, Index to) {
-                o.b_row = (to - from) * kLanes<Scalar>;
-                o.b = whole.b + from * kLanes<Scalar> * whole.depth + first * o.b_row;
-                o.c = whole.from_row(begin).c + from * kLanes<Scalar>;
-                add_few_rows<Scalar>(o, end - begin, to - from);
-                o.ahead += o.depth * o.ahead_step;
-            });
+    for_parts<Scalar>(panels, whole.depth, [&](const Part& part, bool is_last) {
+        const Index n_panels = std::max<Index>(part.end_panel - part.first_panel, 1);
+        for (Index group = 0; group < n_groups; ++group) {
+            const Index begin = group * n_rows / n_groups, end = (group + 1) * n_rows / n_groups;
+            const Operands<Scalar> rows = whole.from_row(begin);
+            Operands<Scalar> o = rows;
+            o.ahead = whole.from_row(end).a + part.first;
+            o.ahead_step = (end - begin + n_panels - 1) / n_panels;
+            for (Index first = part.first; first < part.end; first += kDepth) {
+                o.depth = std::min(kDepth, part.end - first);
+                o.a = rows.a + first;
+                for (Index panel = part.first_panel; panel < part.end_panel; ++panel) {
+                    const Index from = panels.begin(panel), width = panels.begin(panel + 1) - from;
+                    o.b_row = width * kLanes<Scalar>;
+                    o.b = whole.b + from * kLanes<Scalar> * whole.depth + first * o.b_row;
+                    o.c = rows.c + from * kLanes<Scalar>;
+                    add_few_rows<Scalar>(o, end - begin, width);
+                    o.ahead += o.depth * o.ahead_step;
+                }
+            }
+            if (is_last && n_rest != 0) {
+                add_single_columns<Scalar>(rest.from_row(begin), end - begin, n_rest);
+            }
         }
-        if (n_rest != 0) add_single_columns<Scalar>(rest.from_row(begin), end - begin, n_rest);
-    }
+    });
 }
 
 /// Any number of columns.
@@ -88,26 +120,28 @@ NarrowFactor<Scalar>::NarrowFactor(const Dense<Scalar>& matrix) {
     const Index single = n_single<Scalar>(matrix.cols()), n_whole = matrix.cols() - single;
     rest = matrix.rightCols(single);
     whole.resize(matrix.rows(), padded<Scalar>(matrix.cols()) - single);
-    if (whole.cols() >= kWide) {
+    if (whole.cols() >= kWideFactor<Scalar>) {
         whole.leftCols(n_whole) = matrix;
         whole.rightCols(whole.cols() - n_whole).setZero();
         return;
     }
-    for_panels(whole.cols() / kLanes<Scalar>, [&](Index from, Index to) {
-        const Index first = from * kLanes<Scalar>, n_columns = (to - from) * kLanes<Scalar>;
-        Eigen::Map<RowDense<Scalar>> panel(whole.data() + first * matrix.rows(), matrix.rows(),
-                                           n_columns);
+    const Panels panels(whole.cols() / kLanes<Scalar>);
+    for (Index panel = 0; panel < panels.count; ++panel) {
+        const Index first = panels.begin(panel) * kLanes<Scalar>;
+        const Index n_columns = panels.begin(panel + 1) * kLanes<Scalar> - first;
+        Eigen::Map<RowDense<Scalar>> numbers(whole.data() + first * matrix.rows(), matrix.rows(),
+                                             n_columns);
         const Index count = std::min(n_columns, n_whole - first);
-        panel.leftCols(count) = matrix.middleCols(first, count);
-        panel.rightCols(n_columns - count).setZero();
-    });
+        numbers.leftCols(count) = matrix.middleCols(first, count);
+        numbers.rightCols(n_columns - count).setZero();
+    }
 }
 
 template <class Scalar>
 void add_product(const RowBlock<Scalar>& a, const NarrowFactor<Scalar>& b,
                  Eigen::Ref<RowDense<Scalar>> c) {
     const Index n_whole = b.whole.cols(), n_rest = b.rest.cols();
-    if (n_whole >= kWide) {
+    if (n_whole >= kWideFactor<Scalar>) {
         c.noalias() += a * b.whole;
         return;
     }

@@ -14,6 +14,10 @@ using Eigen::MatrixXd;
 
 constexpr Index kTileUnits = 128;
 constexpr Index kMirror = 64;
+/// Work of a polar factor as a multiple of a product of square matrices as wide as it, and threads
+/// that it has parts for.
+constexpr double kPolarProducts = 14.0;
+constexpr int kPolarThreads = 4;
 
 void add_products(const std::vector<NetworkView>& networks, double /*factor is 1*/, int n_threads,
                   const StopToken& stop, MatrixXd& products) {
@@ -138,7 +142,9 @@ double ResponseOnProducts<Scalar>::step(const Step<Scalar>& step, const Work& wo
     };
     const std::size_t n_networks = offsets_.size() - 1;
     const auto n_added = std::count(is_added_.begin(), is_added_.end(), true);
-    const bool is_beside = 2 * static_cast<std::size_t>(n_added) > n_networks;
+    const bool is_beside = 2 * static_cast<std::size_t>(n_added) > n_networks &&
+                           (!is_square || n_threads > kPolarThreads ||
+                            static_cast<double>(n_added) >= kPolarProducts * (n_threads - 1));
     if (!is_beside) work(n_threads);
     parallel_for(n_tiles + 1, n_threads, stop, [&](Index task) {
         if (task == 0) {
