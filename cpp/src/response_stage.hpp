@@ -54,7 +54,6 @@ struct ResponseProblem {
 /// too large.
 template <class Scalar>
 bool prefer_examples(const ResponseProblem& problem, double iterations) {
-    constexpr double kReading = 1.3;  // time of an operation on the examples over one on products
     constexpr double kSmallProducts = 64.0 * (1 << 20);  // bytes
 
     if (problem.networks == nullptr) return false;
@@ -62,7 +61,7 @@ bool prefer_examples(const ResponseProblem& problem, double iterations) {
     const double size = sizeof(Scalar);
     const double room = std::max(8.0 * problem.n_examples * units, kSmallProducts);
     if (size * units * units > room) return true;
-    const double on_examples = kReading * iterations * 4.0 * problem.n_examples * units * width;
+    const double on_examples = iterations * 4.0 * problem.n_examples * units * width;
     const double on_products =
         problem.n_examples * units * units + iterations * 2.0 * units * units * width;
     return on_examples < on_products;
