@@ -219,6 +219,22 @@ def test_more_units_than_are_multiplied_in_one_go(level: str) -> None:
     np.testing.assert_allclose(plain[2], history, rtol=1e-10)
 
 
+def test_weights_of_which_no_cache_holds_all(level: str) -> None:
+    widths, k = (620, 700), 600
+    rng = np.random.default_rng(10)
+    networks = [rng.standard_normal((90, width)) for width in widths]
+    start = orthonormal(10, widths, k)
+    _, shared, history = reference.fit(networks, start, 1)
+    plain = kernel(networks, [("given", start)], accelerate=False, max_iter=1)
+    assert plain[4]
+    np.testing.assert_allclose(plain[1], shared, atol=1e-9)
+    np.testing.assert_allclose(plain[2], history, rtol=1e-10)
+    their_history = reference.sweeps(networks, start, 1, rounding=SINGLE)[1]
+    single = kernel(networks, [("given", start)], single=True, max_iter=1)
+    assert single[4]
+    np.testing.assert_allclose(single[2], their_history, rtol=1e-5)
+
+
 @pytest.mark.parametrize("offset", [1e3, 1e7])
 def test_means_far_from_zero_cost_no_digits(level: str, offset: float) -> None:
     networks = planted(6)
