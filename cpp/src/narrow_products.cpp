@@ -14,7 +14,6 @@ constexpr Index kDepth = 256;      // of a and b at a time, so that this much of
 constexpr Index kUnitDepth = 128;  // and where rows are as long as a network is wide
 constexpr Index kWide = 256;       // columns from which on a general product is as fast
 /// The same for a factor in panels.
-template <class Scalar>
 constexpr Index kWideFactor = kVectorBytes < 64 ? kWide : std::numeric_limits<Index>::max();
 constexpr Index kFactorBytes = 1 << 19;  // of b at a time, so that it stays in a second cache
 constexpr int kUnitVectors = 2;  // of a tile's row where rows are as long as a network is wide
@@ -120,7 +119,7 @@ NarrowFactor<Scalar>::NarrowFactor(const Dense<Scalar>& matrix) {
     const Index single = n_single<Scalar>(matrix.cols()), n_whole = matrix.cols() - single;
     rest = matrix.rightCols(single);
     whole.resize(matrix.rows(), padded<Scalar>(matrix.cols()) - single);
-    if (whole.cols() >= kWideFactor<Scalar>) {
+    if (whole.cols() >= kWideFactor) {
         whole.leftCols(n_whole) = matrix;
         whole.rightCols(whole.cols() - n_whole).setZero();
         return;
@@ -141,7 +140,7 @@ template <class Scalar>
 void add_product(const RowBlock<Scalar>& a, const NarrowFactor<Scalar>& b,
                  Eigen::Ref<RowDense<Scalar>> c) {
     const Index n_whole = b.whole.cols(), n_rest = b.rest.cols();
-    if (n_whole >= kWideFactor<Scalar>) {
+    if (n_whole >= kWideFactor) {
         c.noalias() += a * b.whole;
         return;
     }

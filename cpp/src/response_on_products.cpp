@@ -14,10 +14,18 @@ using Eigen::MatrixXd;
 
 constexpr Index kTileUnits = 128;
 constexpr Index kMirror = 64;
-/// Work of a polar factor as a multiple of a product of square matrices as wide as it, and threads
-/// that it has parts for.
+/// Time of a polar factor's square part over that of a product of matrices as wide, and threads
+/// that it has work for.
 constexpr double kPolarProducts = 14.0;
 constexpr int kPolarThreads = 4;
+
+/// Whether a thread that takes a polar factor ends no later than the others, which take a product
+/// of `n_networks` networks.
+bool is_longer_than_polar(double n_networks, Index n_units, Index k, int n_threads) {
+    const double share = static_cast<double>(k) / static_cast<double>(n_units);
+    return n_threads > kPolarThreads ||
+           n_networks >= kPolarProducts * share * share * (n_threads - 1);
+}
 
 void add_products(const std::vector<NetworkView>& networks, double /*factor is 1*/, int n_threads,
                   const StopToken& stop, MatrixXd& products) {
@@ -142,9 +150,9 @@ double ResponseOnProducts<Scalar>::step(const Step<Scalar>& step, const Work& wo
     };
     const std::size_t n_networks = offsets_.size() - 1;
     const auto n_added = std::count(is_added_.begin(), is_added_.end(), true);
-    const bool is_beside = 2 * static_cast<std::size_t>(n_added) > n_networks &&
-                           (!is_square || n_threads > kPolarThreads ||
-                            static_cast<double>(n_added) >= kPolarProducts * (n_threads - 1));
+    const bool is_beside =
+        2 * static_cast<std::size_t>(n_added) > n_networks &&
+        is_longer_than_polar(static_cast<double>(n_added), n_units, k, n_threads);
     if (!is_beside) work(n_threads);
     parallel_for(n_tiles + 1, n_threads, stop, [&](Index task) {
         if (task == 0) {

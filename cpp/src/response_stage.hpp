@@ -54,6 +54,8 @@ struct ResponseProblem {
 /// too large.
 template <class Scalar>
 bool prefer_examples(const ResponseProblem& problem, double iterations) {
+    constexpr double kReading = 1.3;  // time of an operation on the examples over one on products
+    constexpr Eigen::Index kWide = 256;                  // width from which on they take the same
     constexpr double kSmallProducts = 64.0 * (1 << 20);  // bytes
 
     if (problem.networks == nullptr) return false;
@@ -61,7 +63,8 @@ bool prefer_examples(const ResponseProblem& problem, double iterations) {
     const double size = sizeof(Scalar);
     const double room = std::max(8.0 * problem.n_examples * units, kSmallProducts);
     if (size * units * units > room) return true;
-    const double on_examples = iterations * 4.0 * problem.n_examples * units * width;
+    const double reading = problem.k < kWide ? kReading : 1.0;
+    const double on_examples = reading * iterations * 4.0 * problem.n_examples * units * width;
     const double on_products =
         problem.n_examples * units * units + iterations * 2.0 * units * units * width;
     return on_examples < on_products;
