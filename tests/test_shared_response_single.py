@@ -190,21 +190,32 @@ def test_any_width(level: str, width: int, k: int) -> None:
     )
 
 
+def assert_iteration_of_twin(networks: list[Matrix], start: list[Matrix]) -> None:
+    """One plain iteration in double, on the examples."""
+    _, shared, history = reference.fit(networks, start, 1)
+    plain = kernel(networks, [("given", start)], accelerate=False, max_iter=1)
+    assert plain[4]
+    np.testing.assert_allclose(plain[1], shared, atol=1e-9)
+    np.testing.assert_allclose(plain[2], history, rtol=1e-10)
+
+
+def assert_single_sweeps_of_twin(
+    networks: list[Matrix], start: list[Matrix], n_sweeps: int
+) -> None:
+    history = reference.sweeps(networks, start, n_sweeps, rounding=SINGLE)[1]
+    single = kernel(networks, [("given", start)], single=True, max_iter=n_sweeps)
+    assert single[4]
+    np.testing.assert_allclose(single[2], history, rtol=1e-5)
+
+
 @pytest.mark.parametrize("k", [1, 7, 8, 15, 17, 33, 50, 64, 65, 100, 130, 250])
 def test_any_number_of_features(level: str, k: int) -> None:
     widths = (k + 3,) * (20 if k < 20 else 7)  # so many that the examples are read
     rng = np.random.default_rng(k)
     networks = [rng.standard_normal((141, width)) for width in widths]
     start = orthonormal(k, widths, k)
-    _, shared, history = reference.fit(networks, start, 1)
-    plain = kernel(networks, [("given", start)], accelerate=False, max_iter=1)
-    assert plain[4]
-    np.testing.assert_allclose(plain[1], shared, atol=1e-9)
-    np.testing.assert_allclose(plain[2], history, rtol=1e-10)
-    their_history = reference.sweeps(networks, start, 2, rounding=SINGLE)[1]
-    single = kernel(networks, [("given", start)], single=True, max_iter=2)
-    assert single[4]
-    np.testing.assert_allclose(single[2], their_history, rtol=1e-5)
+    assert_iteration_of_twin(networks, start)
+    assert_single_sweeps_of_twin(networks, start, 2)
 
 
 def test_more_units_than_are_multiplied_in_one_go(level: str) -> None:
@@ -212,11 +223,7 @@ def test_more_units_than_are_multiplied_in_one_go(level: str) -> None:
     rng = np.random.default_rng(9)
     networks = [rng.standard_normal((140, width)) for width in widths]
     start = orthonormal(9, widths, 4)
-    _, shared, history = reference.fit(networks, start, 1)
-    plain = kernel(networks, [("given", start)], accelerate=False, max_iter=1)
-    assert plain[4]
-    np.testing.assert_allclose(plain[1], shared, atol=1e-9)
-    np.testing.assert_allclose(plain[2], history, rtol=1e-10)
+    assert_iteration_of_twin(networks, start)
 
 
 def test_weights_of_which_no_cache_holds_all(level: str) -> None:
@@ -224,15 +231,8 @@ def test_weights_of_which_no_cache_holds_all(level: str) -> None:
     rng = np.random.default_rng(10)
     networks = [rng.standard_normal((90, width)) for width in widths]
     start = orthonormal(10, widths, k)
-    _, shared, history = reference.fit(networks, start, 1)
-    plain = kernel(networks, [("given", start)], accelerate=False, max_iter=1)
-    assert plain[4]
-    np.testing.assert_allclose(plain[1], shared, atol=1e-9)
-    np.testing.assert_allclose(plain[2], history, rtol=1e-10)
-    their_history = reference.sweeps(networks, start, 1, rounding=SINGLE)[1]
-    single = kernel(networks, [("given", start)], single=True, max_iter=1)
-    assert single[4]
-    np.testing.assert_allclose(single[2], their_history, rtol=1e-5)
+    assert_iteration_of_twin(networks, start)
+    assert_single_sweeps_of_twin(networks, start, 1)
 
 
 @pytest.mark.parametrize("offset", [1e3, 1e7])
