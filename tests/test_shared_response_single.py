@@ -227,12 +227,14 @@ def test_more_units_than_are_multiplied_in_one_go(level: str) -> None:
 
 
 def test_weights_of_which_no_cache_holds_all(level: str) -> None:
-    widths, k = (620, 700), 600
+    widths, k = (620, 640, 660, 700), 600
     rng = np.random.default_rng(10)
-    networks = [rng.standard_normal((90, width)) for width in widths]
+    networks = [rng.standard_normal((1300, width)) for width in widths]
     start = orthonormal(10, widths, k)
-    assert_iteration_of_twin(networks, start)
     assert_single_sweeps_of_twin(networks, start, 1)
+    weights, response, *_ = kernel(networks, [("given", start)], single=True, max_iter=1)
+    data = [x - x.mean(axis=0) for x in networks]
+    np.testing.assert_allclose(response, reference.shared_response(data, weights), atol=1e-11)
 
 
 @pytest.mark.parametrize("offset", [1e3, 1e7])
