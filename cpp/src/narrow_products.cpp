@@ -59,9 +59,26 @@ void for_parts(const Panels& panels, Index depth, const Work& work) {
     }
 }
 
-/// Columns in whole vectors, where b lies in panels, and `rest` ones. A few rows at a time for all
-/// columns of a part of b, so that they stay near the registers; the next rows are asked for by and
-/// by, as if there were no gaps between rows.
+/// Few rows of whole vectors of columns, for a part of b, so that they stay near the registers.
+template <class Scalar>
+void add_part(const Operands<Scalar>& rows, Index n_rows, const Panels& panels, const Part& part) {
+    Operands<Scalar> o = rows;
+    for (Index first = part.first; first < part.end; first += kDepth) {
+        o.depth = std::min(kDepth, part.end - first);
+        o.a = rows.a + first;
+        for (Index panel = part.first_panel; panel < part.end_panel; ++panel) {
+            const Index from = panels.begin(panel), width = panels.begin(panel + 1) - from;
+            o.b_row = width * kLanes<Scalar>;
+            o.b = rows.b + from * kLanes<Scalar> * rows.depth + first * o.b_row;
+            o.c = rows.c + from * kLanes<Scalar>;
+            add_few_rows<Scalar>(o, n_rows, width);
+            o.ahead += o.depth * o.ahead_step;
+        }
+    }
+}
+
+/// Columns in whole vectors, where b lies in panels, and `rest` ones. The next rows are asked for
+/// by and by, as if there were no gaps between rows.
 template <class Scalar>
 void add_rows(const Operands<Scalar>& whole, Index n_whole, const Operands<Scalar>& rest,
               Index n_rest, Index n_rows) {
@@ -72,22 +89,10 @@ void add_rows(const Operands<Scalar>& whole, Index n_whole, const Operands<Scala
         const Index n_panels = std::max<Index>(part.end_panel - part.first_panel, 1);
         for (Index group = 0; group < n_groups; ++group) {
             const Index begin = group * n_rows / n_groups, end = (group + 1) * n_rows / n_groups;
-            const Operands<Scalar> rows = whole.from_row(begin);
-            Operands<Scalar> o = rows;
-            o.ahead = whole.from_row(end).a + part.first;
-            o.ahead_step = (end - begin + n_panels - 1) / n_panels;
-            for (Index first = part.first; first < part.end; first += kDepth) {
-                o.depth = std::min(kDepth, part.end - first);
-                o.a = rows.a + first;
-                for (Index panel = part.first_panel; panel < part.end_panel; ++panel) {
-                    const Index from = panels.begin(panel), width = panels.begin(panel + 1) - from;
-                    o.b_row = width * kLanes<Scalar>;
-                    o.b = whole.b + from * kLanes<Scalar> * whole.depth + first * o.b_row;
-                    o.c = rows.c + from * kLanes<Scalar>;
-                    add_few_rows<Scalar>(o, end - begin, width);
-                    o.ahead += o.depth * o.ahead_step;
-                }
-            }
+            Operands<Scalar> rows = whole.from_row(begin);
+            rows.ahead = whole.from_row(end).a + part.first;
+            rows.ahead_step = (end - begin + n_panels - 1) / n_panels;
+            add_part(rows, end - begin, panels, part);
             if (is_last && n_rest != 0) {
                 add_single_columns<Scalar>(rest.from_row(begin), end - begin, n_rest);
             }
